@@ -1,0 +1,174 @@
+/*
+ * TeleBot, inbound: takes Telegram's webhook and admits updates. It holds the webhook's secret and the role teleops_bot,
+ * and answers 200 only once the update is committed.
+ */
+#include "cgi/bell.h"
+#include "cgi/gate.h"
+#include "cgi/serve.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "lib/update.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { BODY_MOST = 1024 * 1024 };
+
+struct telebot {
+	const char *secret;
+	struct gate *gate;
+};
+
+static const struct answer {
+	const char *status, *headers, *body;
+} answers[] = {
+    {"200 OK", "", ""},
+    {"400 Bad Request", "", "not an update\n"},
+    {"403 Forbidden", "", "wrong secret\n"},
+    {"404 Not Found", "", "there is only /webhook here\n"},
+    {"405 Method Not Allowed", "Allow: POST\r\n", "only POST\n"},
+    {"411 Length Required", "", "a Content-Length is needed\n"},
+    {"413 Payload Too Large", "", "at most 1 MiB\n"},
+    {"415 Unsupported Media Type", "", "only application/json\n"},
+    {"503 Service Unavailable", "Retry-After: 1\r\n", "not stored, send it again\n"},
+};
+
+enum code { OK, BAD_REQUEST, FORBIDDEN, NOT_FOUND, BAD_METHOD, NO_LENGTH, TOO_LARGE, BAD_TYPE, UNAVAILABLE };
+
+/* Hashes are compared, so that the time taken tells neither the length nor the place of the first difference. */
+static bool secret_fits(const char *expected, const char *given)
+{
+	unsigned char a[crypto_generichash_BYTES], b[crypto_generichash_BYTES];
+
+	crypto_generichash(a, sizeof a, (const unsigned char *)expected, strlen(expected), NULL, 0);
+	crypto_generichash(b, sizeof b, (const unsigned char *)given, strlen(given), NULL, 0);
+	return !sodium_memcmp(a, b, sizeof a);
+}
+
+static bool is_json(const char *type)
+{
+	static const char json[] = "application/json";
+
+	return !strncasecmp(type, json, sizeof json - 1) && strchr("; ", type[sizeof json - 1]);
+}
+
+/* What can be judged by the head alone; OK: read on. */
+static enum code judge_head(const struct telebot *t, FCGX_Request *r, long *length)
+{
+	const char *text = serve_param(r, "CONTENT_LENGTH");
+	char *end;
+
+	if (strcmp(serve_param(r, "SCRIPT_NAME"), "/webhook"))
+		return NOT_FOUND;
+	if (strcmp(serve_param(r, "REQUEST_METHOD"), "POST"))
+		return BAD_METHOD;
+	if (!secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN")))
+		return FORBIDDEN;
+	if (!is_json(serve_param(r, "CONTENT_TYPE")))
+		return BAD_TYPE;
+	*length = strtol(text, &end, 10);
+	if (!*text || *end || *length < 0)
+		return NO_LENGTH;
+	return *length > BODY_MOST ? TOO_LARGE : OK;
+}
+
+static enum code admit_body(const struct telebot *t, const char *body, size_t n)
+{
+	struct tele_update u;
+	const char *why = "";
+	enum tele_err rc = tele_update_parse(&u, body, n, &why);
+
+	if (rc == TELE_INVALID) {
+		tele_log(TELE_WARN, "bad_update", tele_str("why", why), tele_int("bytes", (long long)n));
+		return BAD_REQUEST;
+	}
+	if (rc != TELE_OK)
+		return UNAVAILABLE;
+	rc = gate_admit(t->gate, &u, body, n);
+	tele_update_release(&u);
+	return rc == TELE_OK ? OK : UNAVAILABLE;
+}
+
+static enum code take(const struct telebot *t, FCGX_Request *r)
+{
+	long length = 0;
+	enum code code = judge_head(t, r, &length);
+	char *body;
+
+	if (code != OK) {
+		tele_log(TELE_WARN, "refused", tele_str("answer", answers[code].status), tele_str("from", serve_param(r, "REMOTE_ADDR")));
+		return code;
+	}
+	body = malloc((size_t)length + 1);
+	if (!body)
+		return UNAVAILABLE;
+	/* A body that ends early is a connection that broke: whatever is answered, nobody reads it. */
+	if (FCGX_GetStr(body, (int)length, r->in) == (int)length)
+		code = admit_body(t, body, (size_t)length);
+	else
+		code = BAD_REQUEST;
+	free(body);
+	return code;
+}
+
+static void handle(FCGX_Request *r, void *context)
+{
+	const struct answer *a = &answers[take(context, r)];
+
+	serve_answer(r, a->status, "text/plain", a->headers, a->body);
+}
+
+static int run(const struct tele_conf *conf)
+{
+	struct telebot t = {.secret = conf->webhook_secret};
+	struct bell *bell;
+	enum tele_err rc = TELE_NOMEM;
+
+	serve_prepare();
+	bell = bell_start(conf);
+	t.gate = bell ? gate_start(conf, bell) : NULL;
+	if (t.gate)
+		rc = serve((int)conf->acceptors, handle, NULL, &t);
+	if (t.gate)
+		gate_stop(t.gate);
+	if (bell)
+		bell_stop(bell);
+	tele_log(TELE_INFO, "stopped");
+	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int usage(void)
+{
+	struct tele_buf keys = {0};
+
+	tele_conf_describe(&keys);
+	printf("telebot.fcgi: takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
+	       "  spawn-fcgi -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
+	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database and webhook_secret:\n%s",
+	    tele_buf_text(&keys));
+	tele_buf_release(&keys);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const needed[] = {"database", "webhook_secret", NULL};
+	struct tele_conf conf;
+	struct tele_buf err = {0};
+	int status = EXIT_FAILURE;
+
+	if (argc > 1)
+		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "telebot.fcgi: unknown option %s; see --help\n", argv[1]), 2);
+	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK || sodium_init() < 0) {
+		fprintf(stderr, "telebot.fcgi: %s", tele_buf_text(&err));
+	} else {
+		tele_log_init("telebot", conf.log_level, conf.log_format);
+		status = run(&conf);
+	}
+	tele_buf_release(&err);
+	tele_conf_release(&conf);
+	return status;
+}

@@ -1,0 +1,154 @@
+/*
+ * TeleManager: the admin pages. It holds the role teleops_manager. Requests go through one table of routes.
+ */
+#include "cgi/serve.h"
+#include "lib/conf.h"
+#include "lib/db.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEALTH_MS = 2000, ACCEPTORS = 32, PAGE_MOST = 1024 * 1024 };
+
+/* Pages tell a browser nothing it could misuse; nginx adds what belongs to TLS. */
+#define PAGE_HEADERS \
+	"Cache-Control: no-store\r\n" \
+	"Content-Security-Policy: default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'\r\n" \
+	"X-Content-Type-Options: nosniff\r\n" \
+	"Referrer-Policy: no-referrer\r\n"
+
+struct manager {
+	pthread_mutex_t lock; /* db is one connection, used by one thread at a time */
+	struct tele_db *db;
+	char *about; /* the page at / */
+	char *missing;
+};
+
+static void show_about(struct manager *m, FCGX_Request *r)
+{
+	serve_answer(r, "200 OK", "text/html; charset=utf-8", PAGE_HEADERS, m->about);
+}
+
+static void show_health(struct manager *m, FCGX_Request *r)
+{
+	struct tele_buf body = {0};
+	PGresult *res = NULL;
+	enum tele_err rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = tele_db_run(m->db, TELE_STMT_HEALTH, NULL, HEALTH_MS, &res);
+	pthread_mutex_unlock(&m->lock);
+	if (rc == TELE_OK)
+		tele_buf_printf(&body, "{\"status\":\"ok\",\"database\":true,\"schema\":%lld,\"tasks\":%lld,\"outbox\":%lld,\"engines\":%lld}\n",
+		    tele_db_int(res, 0, 0), tele_db_int(res, 0, 1), tele_db_int(res, 0, 2), tele_db_int(res, 0, 3));
+	else
+		tele_buf_str(&body, "{\"status\":\"unavailable\",\"database\":false}\n");
+	serve_answer(r, rc == TELE_OK ? "200 OK" : "503 Service Unavailable", "application/json", "Cache-Control: no-store\r\n",
+	    tele_buf_text(&body));
+	PQclear(res);
+	tele_buf_release(&body);
+}
+
+static const struct route {
+	const char *path;
+	void (*show)(struct manager *m, FCGX_Request *r);
+} routes[] = {
+    {"/", show_about},
+    {"/healthz", show_health},
+};
+
+static void handle(FCGX_Request *r, void *context)
+{
+	struct manager *m = context;
+	const char *path = serve_param(r, "SCRIPT_NAME");
+	const char *method = serve_param(r, "REQUEST_METHOD");
+
+	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+		if (strcmp(routes[i].path, path))
+			continue;
+		if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+			serve_answer(r, "405 Method Not Allowed", "text/plain", "Allow: GET, HEAD\r\n", "This page can only be looked at.\n");
+		else
+			routes[i].show(m, r);
+		return;
+	}
+	serve_answer(r, "404 Not Found", "text/html; charset=utf-8", PAGE_HEADERS, m->missing);
+}
+
+static char *read_page(const char *directory, const char *name)
+{
+	struct tele_buf path = {0}, page = {0};
+	char part[4096];
+	size_t n;
+	FILE *f;
+
+	tele_buf_printf(&path, "%s/%s", directory, name);
+	f = fopen(tele_buf_text(&path), "re");
+	if (!f)
+		tele_log(TELE_ERROR, "no_template", tele_str("file", tele_buf_text(&path)), tele_str("error", strerror(errno)),
+		    tele_str("todo", "set template_dir"));
+	tele_buf_release(&path);
+	if (!f)
+		return NULL;
+	while (page.len < PAGE_MOST && (n = fread(part, 1, sizeof part, f)) > 0)
+		tele_buf_add(&page, part, n);
+	fclose(f);
+	return tele_buf_detach(&page);
+}
+
+static int run(const struct tele_conf *conf)
+{
+	static const enum tele_stmt stmts[] = {TELE_STMT_HEALTH};
+	static const struct tele_db_use use = {"telemanager", stmts, 1, NULL};
+	struct manager m = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	enum tele_err rc = TELE_SYSTEM;
+
+	serve_prepare();
+	m.about = read_page(conf->template_dir, "about.html");
+	m.missing = read_page(conf->template_dir, "missing.html");
+	m.db = tele_db_new(conf->database, &use);
+	if (m.about && m.missing && m.db)
+		rc = serve(ACCEPTORS, handle, NULL, &m);
+	tele_db_free(m.db);
+	free(m.about);
+	free(m.missing);
+	tele_log(TELE_INFO, "stopped");
+	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int usage(void)
+{
+	struct tele_buf keys = {0};
+
+	tele_conf_describe(&keys);
+	printf("telemanager.fcgi: the admin pages. Started by spawn-fcgi, for example:\n"
+	       "  spawn-fcgi -s /run/teleops/telemanager.sock -- telemanager.fcgi\n\n"
+	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database and template_dir:\n%s",
+	    tele_buf_text(&keys));
+	tele_buf_release(&keys);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const needed[] = {"database", "template_dir", NULL};
+	struct tele_conf conf;
+	struct tele_buf err = {0};
+	int status = EXIT_FAILURE;
+
+	if (argc > 1)
+		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "telemanager.fcgi: unknown option %s; see --help\n", argv[1]), 2);
+	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK) {
+		fprintf(stderr, "telemanager.fcgi: %s", tele_buf_text(&err));
+	} else {
+		tele_log_init("telemanager", conf.log_level, conf.log_format);
+		status = run(&conf);
+	}
+	tele_buf_release(&err);
+	tele_conf_release(&conf);
+	return status;
+}

@@ -1,0 +1,253 @@
+#include "lib/admit.h"
+
+#include "lib/array.h"
+#include "lib/cmdline.h"
+#include "lib/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { EXTRA_MOST = 64, REJECTED_MOST = 65536 };
+
+/* Commands that TeleOps answers itself. */
+static const char *const builtins[] = {"help", "id", "start", "whoami", NULL};
+
+static bool is_builtin(const char *name)
+{
+	for (size_t i = 0; builtins[i]; i++)
+		if (!strcmp(name, builtins[i]))
+			return true;
+	return false;
+}
+
+static const char *builtin_action(const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(builtins[i], name))
+		i++;
+	return builtins[i];
+}
+
+void tele_decision_release(struct tele_decision *d)
+{
+	free(d->args);
+	free(d->line);
+	free(d->reply);
+	free(d->extra);
+	memset(d, 0, sizeof *d);
+}
+
+static bool set(char **slot, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return false;
+	free(*slot);
+	*slot = copy;
+	return true;
+}
+
+/* The first word, without the slash people put before a command's name. */
+static enum tele_err set_word(char **slot, const char *rest)
+{
+	char word[EXTRA_MOST + 1];
+	size_t n;
+
+	if (*rest == '/')
+		rest++;
+	n = strcspn(rest, " \t\r\n@");
+	snprintf(word, sizeof word, "%.*s", (int)(n > EXTRA_MOST ? 0 : n), rest);
+	return set(slot, word) ? TELE_OK : TELE_NOMEM;
+}
+
+static enum tele_err decide_run(const struct tele_command *command, const struct tele_cmdline *line, struct tele_decision *d)
+{
+	struct tele_buf args = {0}, complaint = {0};
+	enum tele_err rc = tele_cmdline_arguments(command, line->rest, &args, &complaint);
+
+	d->command_id = command->id;
+	d->action = rc == TELE_OK ? "run" : "invalid";
+	if (rc == TELE_OK)
+		rc = set(&d->args, tele_buf_text(&args)) ? TELE_OK : TELE_NOMEM;
+	else if (rc == TELE_INVALID)
+		rc = set(&d->reply, tele_buf_text(&complaint)) ? TELE_OK : TELE_NOMEM;
+	tele_buf_release(&args);
+	tele_buf_release(&complaint);
+	return rc;
+}
+
+static enum tele_err decide_unknown(const struct tele_catalogue *c, const struct tele_cmdline *line, struct tele_decision *d)
+{
+	struct tele_buf near = {0};
+	bool stored;
+
+	d->action = "unknown";
+	tele_catalogue_near(c, line->name, builtins, &near);
+	stored = set(&d->reply, line->name) && set(&d->extra, tele_buf_text(&near));
+	tele_buf_release(&near);
+	return stored ? TELE_OK : TELE_NOMEM;
+}
+
+static enum tele_err decide_command(const struct tele_catalogue *c, const struct tele_update *u, const struct tele_cmdline *line,
+    struct tele_decision *d)
+{
+	bool private = !strcmp(u->chat_type, "private");
+	bool ours = !*line->mention || !strcasecmp(line->mention, c->bot_username) || (private && !*c->bot_username);
+	const struct tele_command *command;
+
+	if (!ours)
+		return TELE_OK;
+	if (!set(&d->line, u->text))
+		return TELE_NOMEM;
+	if (is_builtin(line->name)) {
+		d->action = builtin_action(line->name);
+		return set_word(&d->extra, line->rest);
+	}
+	command = tele_catalogue_find(c, line->name);
+	if (command && command->enabled)
+		return decide_run(command, line, d);
+	/* In a group a plain /name may be meant for another bot. */
+	return private || *line->mention ? decide_unknown(c, line, d) : TELE_OK;
+}
+
+static enum tele_err decide_message(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d)
+{
+	struct tele_cmdline line;
+
+	/* What somebody else once wrote is not this person's order. */
+	if (u->forwarded)
+		return TELE_OK;
+	if (tele_cmdline_split(u->text, &line) == TELE_OK)
+		return decide_command(c, u, &line, d);
+	d->action = strcmp(u->chat_type, "private") ? "ignore" : "text";
+	return TELE_OK;
+}
+
+enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d)
+{
+	tele_decision_release(d);
+	d->action = "ignore";
+	d->version = c->version;
+	if (!set(&d->args, "") || !set(&d->line, "") || !set(&d->reply, "") || !set(&d->extra, ""))
+		return TELE_NOMEM;
+	switch (u->kind) {
+	case TELE_UPDATE_MESSAGE:
+		return decide_message(c, u, d);
+	case TELE_UPDATE_CALLBACK:
+		d->action = "callback";
+		return set(&d->extra, u->callback_id) ? TELE_OK : TELE_NOMEM;
+	case TELE_UPDATE_MEMBER:
+		d->action = "mychat";
+		return set(&d->extra, u->member_status) ? TELE_OK : TELE_NOMEM;
+	case TELE_UPDATE_OTHER:
+		break;
+	}
+	return TELE_OK;
+}
+
+static const struct {
+	const char *word;
+	enum tele_outcome outcome;
+} outcomes[] = {
+    {"task", TELE_ADMIT_TASK},          {"reply", TELE_ADMIT_REPLY},       {"refused", TELE_ADMIT_REPLY},
+    {"disabled", TELE_ADMIT_REPLY},     {"stranger", TELE_ADMIT_REPLY},    {"duplicate", TELE_ADMIT_IGNORED},
+    {"ignored", TELE_ADMIT_IGNORED},    {"deferred", TELE_ADMIT_DEFERRED},
+};
+
+static void note_outcome(struct tele_admission *list, size_t n, long long update_id, const char *word)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].update->update_id != update_id)
+			continue;
+		for (size_t j = 0; j < sizeof outcomes / sizeof *outcomes; j++) {
+			if (!strcmp(outcomes[j].word, word)) {
+				list[i].outcome = outcomes[j].outcome;
+				list[i].word = outcomes[j].word;
+			}
+		}
+	}
+}
+
+enum { ARRAYS = 17 };
+
+/* In the order of admit()'s parameters from p_update_id on. */
+static void add_row(struct tele_array *a, const struct tele_update *u, const struct tele_decision *d)
+{
+	tele_array_int(&a[0], u->update_id);
+	tele_array_int(&a[1], u->from_id);
+	tele_array_str(&a[2], u->username);
+	tele_array_str(&a[3], u->first_name);
+	tele_array_str(&a[4], u->last_name);
+	tele_array_str(&a[5], u->language);
+	tele_array_int(&a[6], u->chat_id);
+	tele_array_str(&a[7], u->chat_type);
+	tele_array_str(&a[8], u->chat_title);
+	tele_array_int(&a[9], u->thread_id);
+	tele_array_int(&a[10], u->message_id);
+	tele_array_str(&a[11], d->action);
+	tele_array_int(&a[12], d->command_id);
+	tele_array_str(&a[13], d->args);
+	tele_array_str(&a[14], d->line);
+	tele_array_str(&a[15], d->reply);
+	tele_array_str(&a[16], d->extra);
+}
+
+static enum tele_err read_outcomes(const PGresult *res, struct tele_admission *list, size_t n)
+{
+	for (int i = 0; i < PQntuples(res); i++) {
+		if (!strcmp(PQgetvalue(res, i, 1), "stale"))
+			return TELE_CONFLICT;
+		note_outcome(list, n, tele_db_int(res, i, 0), PQgetvalue(res, i, 1));
+	}
+	return TELE_OK;
+}
+
+enum tele_err tele_admit(struct tele_db *db, long long version, bool single, struct tele_admission *list, size_t n, int timeout_ms)
+{
+	struct tele_array arrays[ARRAYS] = {{{0}}};
+	const char *values[ARRAYS + 2];
+	char number[24];
+	PGresult *res = NULL;
+	enum tele_err rc = TELE_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		list[i].outcome = TELE_ADMIT_UNKNOWN;
+		list[i].word = "unknown";
+		add_row(arrays, list[i].update, list[i].decision);
+	}
+	snprintf(number, sizeof number, "%lld", version);
+	values[0] = number;
+	values[1] = single ? "t" : "f";
+	for (int i = 0; i < ARRAYS; i++) {
+		values[i + 2] = tele_array_text(&arrays[i]);
+		if (arrays[i].buf.failed)
+			rc = TELE_NOMEM;
+	}
+	if (rc == TELE_OK)
+		rc = tele_db_run(db, TELE_STMT_ADMIT, values, timeout_ms, &res);
+	if (rc == TELE_OK)
+		rc = read_outcomes(res, list, n);
+	PQclear(res);
+	for (int i = 0; i < ARRAYS; i++)
+		tele_array_release(&arrays[i]);
+	return rc;
+}
+
+enum tele_err tele_admit_reject(struct tele_db *db, long long update_id, const char *reason, const char *body, size_t n, int timeout_ms)
+{
+	struct tele_buf clean = {0};
+	PGresult *res = NULL;
+	enum tele_err rc;
+	char number[24];
+
+	snprintf(number, sizeof number, "%lld", update_id);
+	tele_text_clean(&clean, body, n < REJECTED_MOST ? n : REJECTED_MOST);
+	rc = tele_db_run(db, TELE_STMT_UPDATE_REJECT, (const char *[]){number, reason, tele_buf_text(&clean)}, timeout_ms, &res);
+	PQclear(res);
+	tele_buf_release(&clean);
+	return rc;
+}

@@ -1,0 +1,52 @@
+#ifndef TELE_CATALOGUE_H
+#define TELE_CATALOGUE_H
+
+#include "lib/buf.h"
+#include "lib/db.h"
+
+#include <stdbool.h>
+
+/* The commands as TeleBot knows them: a copy under a version, never changed once it is made. */
+struct tele_parameter {
+	char *name;
+	char *type;
+	bool required;
+	bool secret;
+	char *default_value; /* NULL: none */
+	char *minimum, *maximum; /* decimal, NULL: no limit */
+	char **choices;
+	size_t nchoices;
+};
+
+struct tele_command {
+	long long id;
+	char *name;
+	char *usage;
+	bool enabled;
+	struct tele_parameter *parameters;
+	size_t nparameters;
+};
+
+struct tele_catalogue {
+	long long version;
+	char *bot_username; /* "" until the sender has asked */
+	struct tele_command *commands; /* by name */
+	size_t ncommands;
+	int users; /* references; see tele_catalogue_hold */
+};
+
+/* Reads the whole catalogue with two statements; the version first, so that a change in between shows as stale. */
+enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tele_catalogue **out) TELE_MUST;
+/* Another reference; each is given back with tele_catalogue_drop, the last frees. Safe between threads. */
+struct tele_catalogue *tele_catalogue_hold(struct tele_catalogue *c);
+void tele_catalogue_drop(struct tele_catalogue *c);
+
+/* NULL: there is none of that name. */
+const struct tele_command *tele_catalogue_find(const struct tele_catalogue *c, const char *name);
+/*
+ * Up to five names near to this one, nearest first, separated by spaces: commands and the built-in names given. Who may run them
+ * is not looked at here.
+ */
+void tele_catalogue_near(const struct tele_catalogue *c, const char *name, const char *const *builtins, struct tele_buf *out);
+
+#endif

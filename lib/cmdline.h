@@ -1,0 +1,27 @@
+#ifndef TELE_CMDLINE_H
+#define TELE_CMDLINE_H
+
+#include "lib/catalogue.h"
+
+/* What a person types after the slash. */
+struct tele_cmdline {
+	char name[33];     /* lower case, without slash and @ */
+	char mention[65];  /* after @; "" when there is none */
+	const char *rest;  /* within the text: what follows, leading white space skipped */
+};
+
+/* TELE_NOTFOUND: the text is no command (does not start with /name, names are 1-32 of a-z 0-9 _). */
+enum tele_err tele_cmdline_split(const char *text, struct tele_cmdline *line) TELE_MUST;
+
+/*
+ * Reads the arguments of a command and checks them: words with POSIX-like quoting, by position or name=value; a last parameter of
+ * type text takes the rest of the line as it stands. TELE_OK: args is a JSON object of texts by parameter name, defaults filled in.
+ * TELE_INVALID: complaint says, for the person who typed it, which parameter, what was expected and what came, with the usage line.
+ */
+enum tele_err tele_cmdline_arguments(const struct tele_command *command, const char *rest, struct tele_buf *args,
+    struct tele_buf *complaint) TELE_MUST;
+
+/* Checks one value; on success it is normalised into out. On TELE_INVALID out says what was expected, as "a whole number from 1 to 9". */
+enum tele_err tele_parameter_check(const struct tele_parameter *p, const char *value, struct tele_buf *out) TELE_MUST;
+
+#endif

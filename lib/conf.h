@@ -1,0 +1,58 @@
+#ifndef TELE_CONF_H
+#define TELE_CONF_H
+
+#include "lib/buf.h"
+
+/*
+ * Settings: `key = value` lines of the file named by TELEOPS_CONFIG (default SYSCONFDIR/teleops.conf, which may be
+ * missing), then TELEOPS_KEY of the environment, which wins. An empty value is as good as none. The table in conf.c is
+ * the only list of keys. Strings belong to the struct.
+ */
+struct tele_conf {
+	char *database;       /* libpq conninfo of telemanager */
+	char *app_database;   /* libpq conninfo of teleapp, or NULL */
+	char *api_base;       /* https://api.telegram.org */
+	char *bot_token;      /* read from bot_token_file if that is set */
+	char *bot_token_file;
+	char *webhook_secret; /* read from webhook_secret_file if that is set */
+	char *webhook_secret_file;
+	char *exec_dir;       /* programs that exec commands may run */
+	char *run_dir;        /* lock files */
+	char *work_dir;       /* working directories of commands */
+	char *schema_dir;     /* migrations */
+	char *template_dir;   /* pages */
+	char *queues;         /* comma-separated */
+	char *engine_name;    /* NULL: the host's name */
+	char *engine_user;    /* whom the engine becomes once its runner is forked */
+	char *command_user;   /* whom commands run as, unless a policy says otherwise */
+	char *log_level;
+	char *log_format;
+	long slots;           /* tasks at once */
+	long acceptors;       /* threads of telebot.fcgi */
+	long writers;         /* database connections of telebot.fcgi */
+	long batch;           /* updates admitted at once */
+	long grace_s;         /* how long TERM waits for what runs */
+	long poll_ms;         /* how often an engine looks without having been rung for */
+	long send_rate;       /* messages a second over all; 0: no limit */
+	long send_burst;
+	long send_rate_chat;  /* messages a second in a chat; 0: no limit */
+	long send_burst_chat;
+	long send_rate_group; /* messages a minute in a group; 0: no limit */
+	long send_parallel;   /* requests at once */
+	bool insecure_same_user;
+};
+
+/*
+ * Reads all settings. TELE_INVALID: err says what is wrong, with file and line or variable, one line each.
+ * Release with tele_conf_release, also after an error.
+ */
+enum tele_err tele_conf_load(struct tele_conf *conf, struct tele_buf *err) TELE_MUST;
+void tele_conf_release(struct tele_conf *conf);
+
+/* TELE_INVALID and a line in err naming each setting of the list (NULL-terminated) that has no value. */
+enum tele_err tele_conf_require(const struct tele_conf *conf, struct tele_buf *err, const char *const *keys) TELE_MUST;
+
+/* The table of settings as text, a line a key: name, default, one line why. For --help and documentation. */
+void tele_conf_describe(struct tele_buf *out);
+
+#endif

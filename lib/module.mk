@@ -1,0 +1,15 @@
+# libteleops: what the programs share. Low modules first; none includes one that comes after it.
+noinst_LIBRARIES += libteleops.a
+libteleops_a_SOURCES = \
+	lib/err.c lib/err.h \
+	lib/buf.c lib/buf.h \
+	lib/log.c lib/log.h \
+	lib/conf.c lib/conf.h \
+	lib/text.c lib/text.h \
+	lib/array.c lib/array.h \
+	lib/stmt.c lib/stmt.h \
+	lib/db.c lib/db.h \
+	lib/update.c lib/update.h \
+	lib/cmdline.c lib/cmdline.h \
+	lib/catalogue.c lib/catalogue.h \
+	lib/admit.c lib/admit.h

@@ -1,0 +1,25 @@
+#ifndef TELE_TEXT_H
+#define TELE_TEXT_H
+
+#include "lib/buf.h"
+
+/*
+ * UTF-8 as Telegram counts it. Lengths of messages and offsets of entities are UTF-16 units
+ * (core.telegram.org/api/entities, "Entity length").
+ */
+
+/* Adds n bytes as valid UTF-8 without NUL: every invalid sequence becomes U+FFFD, NUL is left out. */
+void tele_text_clean(struct tele_buf *out, const char *bytes, size_t n);
+/* UTF-16 units of n bytes of valid UTF-8. */
+size_t tele_text_units(const char *text, size_t n);
+/* How many bytes of text fit into units, never ending within a character. */
+size_t tele_text_cut(const char *text, size_t n, size_t units);
+/* The same from the end: where the tail that fits into units begins. */
+size_t tele_text_tail(const char *text, size_t n, size_t units);
+/*
+ * Length in bytes of the next part of a text that is sent in parts of at most units: the whole rest if it fits, else up to and
+ * with the last line end in the second half, else as much as fits.
+ */
+size_t tele_text_part(const char *text, size_t n, size_t units);
+
+#endif

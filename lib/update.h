@@ -1,0 +1,48 @@
+#ifndef TELE_UPDATE_H
+#define TELE_UPDATE_H
+
+#include "lib/buf.h"
+
+#include <stdbool.h>
+
+struct json_object;
+
+/* What an update is to us; everything Telegram may send beyond that is TELE_UPDATE_OTHER. */
+enum tele_update_kind {
+	TELE_UPDATE_OTHER,
+	TELE_UPDATE_MESSAGE,  /* a new message with a text or caption, in a private chat, group or supergroup */
+	TELE_UPDATE_CALLBACK, /* a pressed button */
+	TELE_UPDATE_MEMBER    /* the bot's own membership changed */
+};
+
+/*
+ * An update as it came. Strings are valid UTF-8 without NUL, "" when absent, and live as long as the update.
+ * Fields are those of core.telegram.org/bots/api, "Update", "Message", "User", "Chat".
+ */
+struct tele_update {
+	long long update_id;
+	enum tele_update_kind kind;
+	long long from_id; /* 0: nobody who could be identified (channels, anonymous administrators, other bots) */
+	const char *username, *first_name, *last_name, *language;
+	long long chat_id; /* 0: none */
+	const char *chat_type, *chat_title;
+	long long thread_id; /* 0: none, or the General topic */
+	long long message_id;
+	bool forwarded;
+	const char *text;        /* text or caption */
+	const char *callback_id; /* TELE_UPDATE_CALLBACK */
+	const char *callback_data;
+	const char *member_status; /* TELE_UPDATE_MEMBER: the bot's new status */
+	struct json_object *json;  /* owns the strings */
+	char *owned[8];
+	int nowned;
+};
+
+/*
+ * Reads one update of n bytes. A well-formed update is an object with an integer update_id, whatever else it holds.
+ * TELE_INVALID: it is not; why (static text) says what is wrong. Release with tele_update_release.
+ */
+enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t n, const char **why) TELE_MUST;
+void tele_update_release(struct tele_update *u);
+
+#endif
