@@ -12,4 +12,6 @@ libteleops_a_SOURCES = \
 	lib/update.c lib/update.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \
-	lib/admit.c lib/admit.h
+	lib/admit.c lib/admit.h \
+	lib/expand.c lib/expand.h \
+	lib/task.c lib/task.h

@@ -1,0 +1,185 @@
+#include "engine/job.h"
+
+#include "engine/runner.h"
+#include "lib/expand.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+double wall_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void add_string(struct tele_buf *b, const char *s)
+{
+	tele_buf_add(b, s, strlen(s) + 1);
+}
+
+static void add_assignment(struct tele_buf *b, uint32_t *count, const char *key, const char *value)
+{
+	tele_buf_printf(b, "%s=%s", key, value);
+	tele_buf_char(b, '\0');
+	++*count;
+}
+
+static void add_number(struct tele_buf *b, uint32_t *count, const char *key, long long value)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", value);
+	add_assignment(b, count, key, text);
+}
+
+/* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
+static void build_request(struct tele_buf *message, const struct tele_task *t)
+{
+	struct run_request head = {.task = t->id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s, .argc = (uint32_t)t->nargv};
+
+	tele_buf_add(message, &head, sizeof head);
+	add_string(message, t->program);
+	for (size_t i = 0; i < t->nargv; i++) {
+		tele_expand(message, t->argv[i], t->args);
+		tele_buf_char(message, '\0');
+	}
+	add_number(message, &head.envc, "TELEOPS_TASK_ID", t->id);
+	add_number(message, &head.envc, "TELEOPS_UPDATE_ID", t->update_id);
+	add_number(message, &head.envc, "TELEOPS_CHAT_ID", t->chat_id);
+	add_assignment(message, &head.envc, "TELEOPS_USER", t->login);
+	add_assignment(message, &head.envc, "TELEOPS_COMMAND", t->command);
+	if (!message->failed)
+		memcpy(message->data, &head, sizeof head);
+}
+
+static void finish_if_over(struct ev_loop *loop, struct job *j)
+{
+	if (!j->reported || ev_is_active(&j->output))
+		return;
+	j->end.finished_at = wall_time();
+	j->over = true;
+}
+
+static void on_output(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct job *j = w->data;
+	char part[65536];
+	ssize_t n = read(w->fd, part, sizeof part);
+
+	if (n > 0) {
+		size_t room = (size_t)j->task.output_limit - j->kept.len;
+
+		j->total += n;
+		tele_buf_add(&j->kept, part, (size_t)n < room ? (size_t)n : room);
+		return;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	ev_io_stop(loop, w);
+	finish_if_over(loop, j);
+}
+
+static void take_report(struct job *j, const struct run_report *r)
+{
+	j->end.exit_status = r->exit_status;
+	j->end.signal = r->signal;
+	j->end.started = r->started;
+	j->end.timed_out = r->timed_out;
+	j->end.cancelled = r->cancelled;
+	snprintf(j->why, sizeof j->why, "%.*s", RUN_WHY_MOST, r->why);
+}
+
+static void on_control(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct job *j = w->data;
+	struct run_report report;
+	ssize_t n = recv(w->fd, &report, sizeof report, 0);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == sizeof report)
+		take_report(j, &report);
+	else
+		j->end.vanished = true;
+	j->reported = true;
+	ev_io_stop(loop, w);
+	finish_if_over(loop, j);
+}
+
+static void fail_to_start(struct ev_loop *loop, struct job *j, const char *why)
+{
+	snprintf(j->why, sizeof j->why, "%s", why);
+	j->reported = true;
+	finish_if_over(loop, j);
+}
+
+enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task, struct job **out)
+{
+	struct job *j = calloc(1, sizeof *j);
+	struct tele_buf message = {0};
+	enum tele_err rc;
+	int output, control;
+
+	if (!j)
+		return TELE_RETRY;
+	build_request(&message, task);
+	rc = message.failed ? TELE_RETRY : runner_request(runner, message.data, message.len, &output, &control);
+	tele_buf_release(&message);
+	if (rc == TELE_RETRY) {
+		free(j);
+		return rc;
+	}
+	j->task = *task;
+	memset(task, 0, sizeof *task);
+	j->started_at = j->end.started_at = wall_time();
+	j->end.exit_status = j->end.signal = -1;
+	j->end.why = j->why;
+	*out = j;
+	if (rc != TELE_OK) {
+		fail_to_start(loop, j, rc == TELE_INVALID ? "its arguments are too long" : "its runner is gone");
+		return TELE_OK;
+	}
+	ev_io_init(&j->output, on_output, output, EV_READ);
+	ev_io_init(&j->control, on_control, control, EV_READ);
+	j->output.data = j->control.data = j;
+	ev_io_start(loop, &j->output);
+	ev_io_start(loop, &j->control);
+	return TELE_OK;
+}
+
+void job_end(struct job *j)
+{
+	if (j->ending || j->reported)
+		return;
+	/* Should it fail, the supervisor is gone, and that is noticed by the control end's closing. */
+	j->ending = send(j->control.fd, "", 1, MSG_NOSIGNAL) == 1;
+}
+
+enum tele_err job_result(struct job *j, struct tele_result *result)
+{
+	j->end.output = tele_buf_text(&j->kept);
+	j->end.size = j->kept.len;
+	j->end.total = j->total;
+	return result_make(&j->task, &j->end, result);
+}
+
+void job_free(struct ev_loop *loop, struct job *j)
+{
+	/* A job that never reached the runner has watchers that were never set up. */
+	if (j->output.data) {
+		ev_io_stop(loop, &j->output);
+		ev_io_stop(loop, &j->control);
+		close(j->output.fd);
+		close(j->control.fd);
+	}
+	tele_task_release(&j->task);
+	tele_buf_release(&j->kept);
+	free(j);
+}

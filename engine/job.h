@@ -1,0 +1,41 @@
+#ifndef ENGINE_JOB_H
+#define ENGINE_JOB_H
+
+#include "engine/result.h"
+#include "lib/buf.h"
+#include "lib/task.h"
+
+#include <ev.h>
+
+/* An exec task under way: two watchers on the ends that the runner's supervisor holds. */
+struct job {
+	struct job *next;
+	struct tele_task task;
+	ev_io output, control;
+	struct tele_buf kept; /* output, up to the task's limit */
+	long long total;
+	bool reported;
+	bool over;            /* report read and output closed */
+	bool noted;           /* the database knows that it runs */
+	bool dropped;         /* somebody else has the task now: its result is nobody's */
+	bool ending;
+	struct ending end;
+	char why[256];
+	double started_at;    /* seconds since 1970 */
+};
+
+/*
+ * Hands task to the runner; the job takes it over. TELE_RETRY: the runner is busy, task is still the caller's, try later.
+ * Anything else that goes wrong is an ending (not started, why): the job is over at once.
+ */
+enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task, struct job **out) TELE_MUST;
+
+/* Ends the command and all that descends from it; the job is over when none is left. */
+void job_end(struct job *job);
+/* The result as far as it goes; only once it is over. */
+enum tele_err job_result(struct job *job, struct tele_result *result) TELE_MUST;
+void job_free(struct ev_loop *loop, struct job *job);
+
+double wall_time(void);
+
+#endif

@@ -1,0 +1,651 @@
+/*
+ * One event loop, one statement under way at a time. What can go wrong, and what holds then:
+ *  - The engine dies after a claim's commit: its lease expires, or its successor starts; idempotent tasks are queued again, others
+ *    become lost and are told. Its commands have ended before the successor starts: they hold the lock file.
+ *  - The connection breaks during engine_step: claims it may have made are unknown here, so none of them was started; engine_resume
+ *    gives them back. Results are sent again with the same token; one that had been stored is not found and changes nothing.
+ *  - The lease is lost (the database was away too long): the token no longer fits. Idempotent commands were ended before that, by
+ *    the clock here; others run on, and their results are attached to the lost tasks.
+ */
+#include "engine/loop.h"
+
+#include "engine/job.h"
+#include "lib/array.h"
+#include "lib/expand.h"
+#include "lib/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { STEP_RESULTS = 64, STEP_STARTED = 64 };
+static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1;
+
+enum op { NONE, START, RESUME, STEP, JANITOR, STOP };
+
+struct outgoing {
+	struct outgoing *next;
+	struct tele_result result;
+};
+
+struct engine {
+	const struct tele_conf *conf;
+	struct ev_loop *loop;
+	struct tele_db *db;
+	int runner;
+	char name[64];
+	struct tele_array queues, programs;
+	long long id, epoch; /* epoch 0: not registered */
+	unsigned resumed;    /* connection on which the claims were last compared */
+	enum op op;
+	struct job *jobs;
+	int njobs;
+	struct tele_task *waiting; /* claimed, but the runner was busy */
+	size_t nwaiting;
+	struct outgoing *out, **out_last;
+	size_t sent;         /* of out, how many the step under way carries */
+	bool extending, look, stopping, ended_all;
+	double confirmed;    /* when the last confirmed extension was sent, by ev_now */
+	double extend_sent, extend_due, janitor_due, start_due, stop_by;
+	int status;
+	ev_io db_io, runner_io;
+	ev_timer db_timer, tick;
+	ev_prepare prepare;
+	ev_signal term, intr, hup;
+};
+
+static struct tele_task *take_waiting(struct engine *e)
+{
+	return e->nwaiting ? &e->waiting[--e->nwaiting] : NULL;
+}
+
+static void queue_result(struct engine *e, struct tele_result *r)
+{
+	struct outgoing *o = calloc(1, sizeof *o);
+
+	/* Without memory the task is found by its expired lease, and told to be lost. */
+	if (!o) {
+		tele_log(TELE_ERROR, "no_memory", tele_int("task", r->task_id));
+		tele_result_release(r);
+		return;
+	}
+	o->result = *r;
+	*e->out_last = o;
+	e->out_last = &o->next;
+}
+
+static void drop_results(struct engine *e, size_t n)
+{
+	while (n-- && e->out) {
+		struct outgoing *o = e->out;
+
+		e->out = o->next;
+		if (!e->out)
+			e->out_last = &e->out;
+		tele_result_release(&o->result);
+		free(o);
+	}
+}
+
+static void log_result(const struct job *j, const struct tele_result *r)
+{
+	tele_log(TELE_INFO, "finished", tele_int("task", r->task_id), tele_int("update", j->task.update_id), tele_str("command", j->task.command),
+	    tele_str("state", r->state), tele_int("exit", r->exit_status), tele_int("signal", r->signal), tele_int("bytes", r->output_bytes),
+	    tele_int("ms", (long long)((r->finished_at - r->started_at) * 1000)), tele_str("why", r->reason));
+}
+
+/* Moves jobs that are over into results. */
+static void gather(struct engine *e)
+{
+	struct job **at = &e->jobs;
+	struct tele_result r;
+
+	while (*at) {
+		struct job *j = *at;
+
+		if (!j->over) {
+			at = &j->next;
+			continue;
+		}
+		*at = j->next;
+		e->njobs--;
+		if (!j->dropped && job_result(j, &r) == TELE_OK) {
+			log_result(j, &r);
+			queue_result(e, &r);
+		}
+		job_free(e->loop, j);
+	}
+}
+
+static void run_text(struct engine *e, struct tele_task *t)
+{
+	struct tele_buf text = {0};
+	struct tele_result r;
+
+	json_object_object_add(t->args, "user", json_object_new_string(t->person));
+	json_object_object_add(t->args, "person", json_object_new_string(t->person));
+	tele_expand(&text, t->template, t->args);
+	if (result_of_text(t, tele_buf_text(&text), wall_time(), &r) == TELE_OK)
+		queue_result(e, &r);
+	tele_buf_release(&text);
+	tele_task_release(t);
+}
+
+static void run_unknown(struct engine *e, struct tele_task *t)
+{
+	struct ending end = {.exit_status = -1, .signal = -1, .why = "this engine does not know commands of this kind", .output = ""};
+	struct tele_result r;
+
+	end.started_at = end.finished_at = wall_time();
+	if (result_make(t, &end, &r) == TELE_OK)
+		queue_result(e, &r);
+	tele_task_release(t);
+}
+
+static void run_exec(struct engine *e, struct tele_task *t)
+{
+	struct job *j;
+
+	if (job_start(e->loop, e->runner, t, &j) == TELE_RETRY) {
+		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
+
+		if (!more) {
+			tele_task_release(t);
+			return;
+		}
+		e->waiting = more;
+		more[e->nwaiting++] = *t;
+		return;
+	}
+	j->next = e->jobs;
+	e->jobs = j;
+	e->njobs++;
+	tele_log(TELE_DEBUG, "started", tele_int("task", j->task.id), tele_str("command", j->task.command));
+}
+
+static const struct {
+	const char *kind;
+	void (*run)(struct engine *e, struct tele_task *t);
+} kinds[] = {{"exec", run_exec}, {"text", run_text}};
+
+static void run(struct engine *e, struct tele_task *t)
+{
+	tele_log(TELE_DEBUG, "claimed", tele_int("task", t->id), tele_int("update", t->update_id), tele_str("command", t->command));
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (!strcmp(kinds[i].kind, t->kind)) {
+			kinds[i].run(e, t);
+			return;
+		}
+	}
+	run_unknown(e, t);
+}
+
+static void cancel(struct engine *e, long long id)
+{
+	for (struct job *j = e->jobs; j; j = j->next)
+		if (j->task.id == id)
+			job_end(j);
+}
+
+/* The tasks are no longer ours: idempotent ones run elsewhere, so they end here and say nothing. */
+static void let_go(struct engine *e)
+{
+	struct tele_task *t;
+
+	for (struct job *j = e->jobs; j; j = j->next) {
+		if (!j->task.idempotent || j->dropped)
+			continue;
+		j->dropped = true;
+		job_end(j);
+	}
+	while ((t = take_waiting(e)))
+		tele_task_release(t);
+}
+
+static void on_fenced(struct engine *e)
+{
+	tele_log(TELE_WARN, "fenced", tele_int("epoch", e->epoch), tele_str("todo", "registering again; the lease had expired"));
+	e->epoch = 0;
+	let_go(e);
+}
+
+static void on_started(struct engine *e, const PGresult *res)
+{
+	if (PQgetisnull(res, 0, 1)) {
+		e->start_due = ev_now(e->loop) + (double)tele_db_int(res, 0, 2) / 1000;
+		tele_log(TELE_WARN, "name_taken", tele_str("engine", e->name), tele_int("wait_ms", tele_db_int(res, 0, 2)),
+		    tele_str("todo", "another host holds this name's lease; give each engine its own engine_name"));
+		return;
+	}
+	e->id = tele_db_int(res, 0, 0);
+	e->epoch = tele_db_int(res, 0, 1);
+	e->resumed = tele_db_generation(e->db);
+	e->confirmed = e->extend_sent;
+	e->extend_due = e->extend_sent + lease_every_s;
+	e->look = true;
+	tele_log(TELE_INFO, "registered", tele_str("engine", e->name), tele_int("id", e->id), tele_int("epoch", e->epoch), tele_int("slots", e->conf->slots));
+}
+
+static void on_resumed(struct engine *e, const PGresult *res)
+{
+	e->resumed = tele_db_generation(e->db);
+	if (tele_db_int(res, 0, 0) < 0)
+		on_fenced(e);
+	e->look = true;
+}
+
+static void on_stepped(struct engine *e, const PGresult *res)
+{
+	enum tele_answer_kind kind;
+	struct tele_task task;
+
+	drop_results(e, e->sent);
+	e->sent = 0;
+	if (e->extending)
+		e->confirmed = e->extend_sent;
+	for (int i = 0; i < PQntuples(res); i++) {
+		if (tele_task_read(res, i, &kind, &task) != TELE_OK)
+			continue;
+		if (kind == TELE_ANSWER_FENCED) {
+			on_fenced(e);
+		} else if (kind == TELE_ANSWER_CANCEL) {
+			cancel(e, task.id);
+		} else {
+			run(e, &task);
+			e->look = true;
+		}
+	}
+}
+
+static void on_stopped(struct engine *e, const PGresult *res)
+{
+	ev_break(e->loop, EVBREAK_ALL);
+}
+
+static void on_janitor(struct engine *e, const PGresult *res)
+{
+	if (tele_db_int(res, 0, 0) > 0) {
+		tele_log(TELE_WARN, "gave_back", tele_int("tasks", tele_db_int(res, 0, 0)), tele_str("why", "an engine's lease expired"));
+		e->look = true;
+	}
+}
+
+static void (*const answers[])(struct engine *e, const PGresult *res) = {
+    [START] = on_started, [RESUME] = on_resumed, [STEP] = on_stepped, [JANITOR] = on_janitor, [STOP] = on_stopped};
+
+static enum tele_err send_start(struct engine *e)
+{
+	char boot[64] = "", pid[16], slots[16];
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (f) {
+		if (fgets(boot, sizeof boot, f))
+			boot[strcspn(boot, "\n")] = '\0';
+		fclose(f);
+	}
+	snprintf(pid, sizeof pid, "%d", getpid());
+	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
+	e->extend_sent = ev_now(e->loop);
+	return tele_db_send(e->db, TELE_STMT_ENGINE_START,
+	    (const char *[]){e->name, boot, pid, tele_array_text(&e->queues), slots, tele_array_text(&e->programs)});
+}
+
+static enum tele_err send_ids(struct engine *e, enum tele_stmt stmt, struct tele_array *third)
+{
+	char id[24], epoch[24];
+
+	snprintf(id, sizeof id, "%lld", e->id);
+	snprintf(epoch, sizeof epoch, "%lld", e->epoch);
+	return tele_db_send(e->db, stmt, (const char *[]){id, epoch, third ? tele_array_text(third) : NULL});
+}
+
+/* Known are tasks that run or wait here, and those whose results are not confirmed yet. */
+static enum tele_err send_resume(struct engine *e)
+{
+	struct tele_array known = {{0}};
+	enum tele_err rc;
+
+	for (struct job *j = e->jobs; j; j = j->next)
+		tele_array_int(&known, j->task.id);
+	for (size_t i = 0; i < e->nwaiting; i++)
+		tele_array_int(&known, e->waiting[i].id);
+	for (struct outgoing *o = e->out; o; o = o->next)
+		tele_array_int(&known, o->result.task_id);
+	rc = send_ids(e, TELE_STMT_ENGINE_RESUME, &known);
+	tele_array_release(&known);
+	return rc;
+}
+
+static size_t collect_started(struct engine *e, long long *ids)
+{
+	double before = wall_time() - note_after_s;
+	size_t n = 0;
+
+	for (struct job *j = e->jobs; j && n < STEP_STARTED; j = j->next) {
+		if (j->noted || j->started_at > before)
+			continue;
+		j->noted = true;
+		ids[n++] = j->task.id;
+	}
+	return n;
+}
+
+static int free_slots(const struct engine *e)
+{
+	long n = e->conf->slots - e->njobs - (long)e->nwaiting;
+
+	return e->stopping || n < 0 ? 0 : (int)n;
+}
+
+static enum tele_err send_step(struct engine *e)
+{
+	struct tele_result *results[STEP_RESULTS];
+	long long started[STEP_STARTED];
+	struct tele_step step = {.engine_id = e->id, .epoch = e->epoch, .want = free_slots(e), .started = started, .results = results};
+
+	e->extending = step.extend = ev_now(e->loop) >= e->extend_due;
+	if (e->extending) {
+		e->extend_sent = ev_now(e->loop);
+		e->extend_due = e->extend_sent + lease_every_s;
+	}
+	step.nstarted = collect_started(e, started);
+	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
+		results[step.nresults++] = &o->result;
+	e->sent = step.nresults;
+	e->look = false;
+	return tele_task_step(e->db, &step);
+}
+
+/* What is most urgent now. */
+static enum op choose(const struct engine *e)
+{
+	double now = ev_now(e->loop);
+
+	if (!e->epoch)
+		return now >= e->start_due ? START : NONE;
+	if (e->resumed != tele_db_generation(e->db))
+		return RESUME;
+	if (e->out || now >= e->extend_due || (e->look && free_slots(e) > 0))
+		return STEP;
+	if (e->stopping && !e->njobs && !e->nwaiting)
+		return STOP;
+	return now >= e->janitor_due ? JANITOR : NONE;
+}
+
+static enum tele_err send_op(struct engine *e)
+{
+	switch (e->op) {
+	case START:
+		return send_start(e);
+	case RESUME:
+		return send_resume(e);
+	case STEP:
+		return send_step(e);
+	case JANITOR:
+		e->janitor_due = ev_now(e->loop) + janitor_every_s;
+		return send_ids(e, TELE_STMT_JANITOR, NULL);
+	case STOP:
+		return send_ids(e, TELE_STMT_ENGINE_STOP, NULL);
+	case NONE:
+		break;
+	}
+	return TELE_EMPTY;
+}
+
+static void on_refused(struct engine *e, enum tele_err rc)
+{
+	/* Serialisation trouble and a lost connection are repeated; anything else is looked at by somebody, and repeated too. */
+	if (rc != TELE_RETRY)
+		tele_log(TELE_ERROR, "statement_failed", tele_int("op", e->op), tele_str("error", tele_db_error(e->db)));
+	e->start_due = ev_now(e->loop) + 1;
+	if (rc != TELE_RETRY && tele_db_ready(e->db))
+		tele_db_drop(e->db);
+}
+
+static void settle_op(struct engine *e)
+{
+	PGresult *res = NULL;
+	enum tele_err rc;
+
+	if (e->op == NONE)
+		return;
+	rc = tele_db_result(e->db, &res);
+	if (rc == TELE_EMPTY)
+		return;
+	if (rc == TELE_OK)
+		answers[e->op](e, res);
+	else
+		on_refused(e, rc);
+	PQclear(res);
+	e->op = NONE;
+	e->sent = 0;
+}
+
+static void watch_db(struct engine *e)
+{
+	int fd = tele_db_fd(e->db), due = tele_db_wait_ms(e->db);
+	short wanted = tele_db_events(e->db);
+	int events = (wanted & POLLIN ? EV_READ : 0) | (wanted & POLLOUT ? EV_WRITE : 0);
+
+	if (fd != e->db_io.fd || events != (e->db_io.events & (EV_READ | EV_WRITE)) || !ev_is_active(&e->db_io)) {
+		ev_io_stop(e->loop, &e->db_io);
+		ev_io_set(&e->db_io, fd, events);
+		if (fd >= 0 && events)
+			ev_io_start(e->loop, &e->db_io);
+	}
+	ev_timer_stop(e->loop, &e->db_timer);
+	if (due >= 0) {
+		ev_timer_set(&e->db_timer, due / 1000.0 + 0.001, 0);
+		ev_timer_start(e->loop, &e->db_timer);
+	}
+}
+
+static void retry_waiting(struct engine *e)
+{
+	for (size_t n = e->nwaiting; n; n--) {
+		struct tele_task t = e->waiting[0];
+
+		memmove(e->waiting, e->waiting + 1, --e->nwaiting * sizeof *e->waiting);
+		run_exec(e, &t);
+	}
+}
+
+static void keep_time(struct engine *e)
+{
+	double now = ev_now(e->loop);
+
+	if (e->epoch && now - e->confirmed > give_up_s)
+		let_go(e);
+	/* Nothing is held that another could not find by the lease: no need to wait for a database that is away. */
+	if (e->stopping && !e->njobs && (!e->epoch || now >= e->stop_by + 5))
+		ev_break(e->loop, EVBREAK_ALL);
+	if (e->stopping && now >= e->stop_by && !e->ended_all) {
+		e->ended_all = true;
+		tele_log(TELE_WARN, "ending_commands", tele_int("running", e->njobs), tele_str("why", "the grace time is over"));
+		for (struct job *j = e->jobs; j; j = j->next) {
+			j->dropped = j->task.idempotent;
+			job_end(j);
+		}
+	}
+}
+
+/* Before each wait: whatever can go on, goes on. */
+static void drive(struct engine *e)
+{
+	gather(e);
+	keep_time(e);
+	for (int i = 0; i < 100; i++) {
+		enum tele_err rc = tele_db_step(e->db);
+
+		if (rc == TELE_DB)
+			e->op = NONE;
+		settle_op(e);
+		if (tele_db_notified(e->db))
+			e->look = true;
+		gather(e);
+		if (e->op != NONE || !tele_db_ready(e->db))
+			break;
+		e->op = choose(e);
+		if (e->op == NONE)
+			break;
+		if (send_op(e) != TELE_OK)
+			e->op = NONE;
+	}
+	watch_db(e);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
+{
+	drive(w->data);
+}
+
+static void on_nothing(struct ev_loop *loop, ev_io *w, int events)
+{
+	/* The loop has woken: on_prepare does the rest. */
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	/* As above. */
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct engine *e = w->data;
+
+	e->look = true;
+	retry_waiting(e);
+}
+
+static void on_runner(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct engine *e = w->data;
+
+	tele_log(TELE_ERROR, "runner_gone", tele_int("running", e->njobs), tele_str("todo", "stopping, to be started again"));
+	ev_io_stop(loop, w);
+	e->status = 1;
+	e->stopping = true;
+	e->stop_by = ev_now(loop) + (double)e->conf->grace_s;
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *w, int events)
+{
+	struct engine *e = w->data;
+
+	tele_log(TELE_INFO, "stopping", tele_int("running", e->njobs), tele_int("grace_s", e->conf->grace_s));
+	/* A second signal means: now. */
+	e->stop_by = ev_now(loop) + (e->stopping ? 0 : (double)e->conf->grace_s);
+	e->stopping = true;
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
+{
+	struct tele_conf fresh;
+	struct tele_buf err = {0};
+
+	if (tele_conf_load(&fresh, &err) == TELE_OK) {
+		tele_log_init("teleengine", fresh.log_level, fresh.log_format);
+		tele_log(TELE_INFO, "reloaded", tele_str("log_level", fresh.log_level));
+	} else {
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", tele_buf_text(&err)));
+	}
+	tele_conf_release(&fresh);
+	tele_buf_release(&err);
+}
+
+static void add_queues(struct engine *e)
+{
+	char *list = strdup(e->conf->queues), *save = NULL;
+
+	for (char *q = list ? strtok_r(list, ", ", &save) : NULL; q; q = strtok_r(NULL, ", ", &save))
+		tele_array_str(&e->queues, q);
+	free(list);
+}
+
+static void add_programs(struct engine *e)
+{
+	DIR *d = opendir(e->conf->exec_dir);
+	struct dirent *f;
+
+	if (!d)
+		tele_log(TELE_WARN, "no_exec_dir", tele_str("exec_dir", e->conf->exec_dir), tele_str("error", strerror(errno)));
+	while (d && (f = readdir(d)))
+		if (*f->d_name != '.' && !strstr(f->d_name, ".policy"))
+			tele_array_str(&e->programs, f->d_name);
+	if (d)
+		closedir(d);
+}
+
+static void set_up(struct engine *e)
+{
+	double poll_s = (double)e->conf->poll_ms / 1000;
+
+	if (e->conf->engine_name)
+		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
+	else
+		gethostname(e->name, sizeof e->name - 1);
+	add_queues(e);
+	add_programs(e);
+	e->out_last = &e->out;
+	ev_io_init(&e->db_io, on_nothing, -1, 0);
+	ev_timer_init(&e->db_timer, on_timer, 0, 0);
+	ev_io_init(&e->runner_io, on_runner, e->runner, EV_READ);
+	ev_timer_init(&e->tick, on_tick, poll_s, poll_s);
+	ev_prepare_init(&e->prepare, on_prepare);
+	ev_signal_init(&e->term, on_term, SIGTERM);
+	ev_signal_init(&e->intr, on_term, SIGINT);
+	ev_signal_init(&e->hup, on_hup, SIGHUP);
+	e->runner_io.data = e->tick.data = e->prepare.data = e->term.data = e->intr.data = e->hup.data = e;
+	ev_io_start(e->loop, &e->runner_io);
+	ev_timer_start(e->loop, &e->tick);
+	ev_prepare_start(e->loop, &e->prepare);
+	ev_signal_start(e->loop, &e->term);
+	ev_signal_start(e->loop, &e->intr);
+	ev_signal_start(e->loop, &e->hup);
+}
+
+static void tear_down(struct engine *e)
+{
+	struct tele_task *t;
+
+	while (e->jobs) {
+		struct job *j = e->jobs;
+
+		e->jobs = j->next;
+		job_free(e->loop, j);
+	}
+	while ((t = take_waiting(e)))
+		tele_task_release(t);
+	free(e->waiting);
+	drop_results(e, (size_t)-1);
+	tele_array_release(&e->queues);
+	tele_array_release(&e->programs);
+	tele_db_free(e->db);
+	ev_loop_destroy(e->loop);
+}
+
+int loop_run(const struct tele_conf *conf, int runner)
+{
+	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME, TELE_STMT_ENGINE_STEP,
+	    TELE_STMT_JANITOR};
+	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, "task"};
+	struct engine e = {.conf = conf, .runner = runner};
+
+	signal(SIGPIPE, SIG_IGN);
+	e.loop = ev_default_loop(0);
+	e.db = tele_db_new(conf->database, &use);
+	if (!e.loop || !e.db)
+		return 1;
+	set_up(&e);
+	tele_log(TELE_INFO, "started", tele_str("engine", e.name), tele_str("queues", conf->queues), tele_int("slots", conf->slots));
+	ev_run(e.loop, 0);
+	tear_down(&e);
+	tele_log(TELE_INFO, "stopped");
+	return e.status;
+}

@@ -1,0 +1,13 @@
+# The two daemons, each with a list of its own.
+sbin_PROGRAMS += teleengine
+
+teleengine_SOURCES = \
+	engine/teleengine.c \
+	engine/loop.c engine/loop.h \
+	engine/job.c engine/job.h \
+	engine/result.c engine/result.h \
+	engine/runner.c engine/runner.h \
+	engine/supervisor.c engine/supervisor.h \
+	engine/policy.c engine/policy.h \
+	engine/program.c engine/program.h
+teleengine_LDADD = libteleops.a $(EV_LIBS) $(PQ_LIBS) $(JSON_LIBS)

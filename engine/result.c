@@ -1,0 +1,204 @@
+#include "engine/result.h"
+
+#include "lib/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SHORT_UNITS = 4096,  /* fits in one message */
+	LONG_UNITS = 12000,  /* of a long success that the chat is shown; the rest is kept for /output */
+	TAIL_UNITS = 3000,   /* of what a failing command printed last */
+	QUICK_S = 10,
+};
+
+/* What a person reads, by how it ended; the words of one place. */
+static const char *const words[] = {
+    "/%s: done, no output",       /* NO_OUTPUT */
+    "/%s · task %lld · %s",       /* HEAD */
+    "/%s · task %lld failed: %s", /* FAILED */
+    "exit status %d",             /* EXIT */
+    "signal %d (%s)",             /* SIGNAL */
+    "timed out after %d s",       /* TIMEOUT */
+    "cancelled",                  /* CANCELLED */
+    "could not start: %s",        /* NOT_STARTED */
+    "nobody saw how it ended; it may or may not have done its work. Check before you send it again:\n%s", /* VANISHED */
+    "(output cut: the first %zu of %lld bytes were kept)", /* CUT */
+    "…",                          /* MORE */
+};
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, NOT_STARTED, VANISHED, CUT, MORE };
+
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
+
+static const char *state_of(const struct ending *e)
+{
+	if (e->vanished)
+		return "lost";
+	if (e->timed_out)
+		return "timeout";
+	if (e->cancelled)
+		return "cancelled";
+	return e->started && e->exit_status == 0 ? "done" : "failed";
+}
+
+static void say_how(struct tele_buf *b, const struct tele_task *t, const struct ending *e)
+{
+	if (e->vanished)
+		tele_buf_printf(b, words[VANISHED], t->line);
+	else if (!e->started)
+		tele_buf_printf(b, words[NOT_STARTED], e->why);
+	else if (e->timed_out)
+		tele_buf_printf(b, words[TIMEOUT], t->timeout_s);
+	else if (e->cancelled)
+		tele_buf_str(b, words[CANCELLED]);
+	else if (e->signal >= 0)
+		tele_buf_printf(b, words[SIGNAL], e->signal, strsignal(e->signal));
+	else
+		tele_buf_printf(b, words[EXIT], e->exit_status);
+}
+
+static void say_duration(struct tele_buf *b, double seconds)
+{
+	long s = (long)(seconds + 0.5);
+
+	if (seconds < 10)
+		tele_buf_printf(b, "%.1f s", seconds < 0 ? 0 : seconds);
+	else if (s < 60)
+		tele_buf_printf(b, "%ld s", s);
+	else
+		tele_buf_printf(b, "%ld min %ld s", s / 60, s % 60);
+}
+
+static size_t without_trailing_space(const char *text, size_t n)
+{
+	while (n && strchr(" \t\r\n", text[n - 1]))
+		n--;
+	return n;
+}
+
+static bool is_blank(const char *text, size_t n)
+{
+	return without_trailing_space(text, n) == 0;
+}
+
+static void note_cut(struct tele_buf *text, const struct ending *e)
+{
+	if (e->total <= (long long)e->size)
+		return;
+	tele_buf_str(text, text->len ? "\n" : "");
+	tele_buf_printf(text, words[CUT], e->size, e->total);
+}
+
+static void say_success(struct tele_buf *text, const struct tele_task *t, const struct ending *e, const char *output, size_t n)
+{
+	double took = e->finished_at - e->started_at;
+	bool is_short = took < QUICK_S && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
+	struct tele_buf duration = {0};
+	size_t shown;
+
+	n = without_trailing_space(output, n);
+	if (!n) {
+		tele_buf_printf(text, words[NO_OUTPUT], t->command);
+		return;
+	}
+	if (is_short) {
+		tele_buf_add(text, output, n);
+		return;
+	}
+	say_duration(&duration, took);
+	tele_buf_printf(text, words[HEAD], t->command, t->id, tele_buf_text(&duration));
+	tele_buf_release(&duration);
+	tele_buf_char(text, '\n');
+	shown = tele_text_cut(output, n, LONG_UNITS);
+	tele_buf_add(text, output, shown);
+	if (shown < n)
+		tele_buf_str(text, words[MORE]);
+	note_cut(text, e);
+}
+
+/* The head says how it ended, the tail of the output why; set in fixed width. */
+static void say_failure(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e,
+    const char *output, size_t n)
+{
+	struct tele_buf how = {0};
+	size_t at, offset;
+
+	say_how(&how, t, e);
+	tele_buf_printf(text, words[FAILED], t->command, t->id, tele_buf_text(&how));
+	tele_buf_release(&how);
+	n = without_trailing_space(output, n);
+	if (is_blank(output, n))
+		return;
+	at = tele_text_tail(output, n, TAIL_UNITS);
+	tele_buf_char(text, '\n');
+	offset = tele_text_units(text->data, text->len);
+	if (at)
+		tele_buf_str(text, words[MORE]);
+	tele_buf_add(text, output + at, n - at);
+	tele_buf_printf(entities, "[{\"type\":\"pre\",\"offset\":%zu,\"length\":%zu}]", offset, tele_text_units(text->data, text->len) - offset);
+	note_cut(text, e);
+}
+
+static enum tele_err complete(struct tele_result *r, struct tele_buf *text, struct tele_buf *entities, struct tele_buf *output,
+    const char *reason)
+{
+	r->text = tele_buf_detach(text);
+	r->entities = tele_buf_detach(entities);
+	r->output = tele_buf_detach(output);
+	r->reason = strdup(reason);
+	if (r->text && r->entities && r->output && r->reason)
+		return TELE_OK;
+	tele_result_release(r);
+	return TELE_NOMEM;
+}
+
+enum tele_err result_make(const struct tele_task *task, const struct ending *e, struct tele_result *r)
+{
+	struct tele_buf text = {0}, entities = {0}, output = {0};
+	size_t whole = e->size;
+
+	memset(r, 0, sizeof *r);
+	r->task_id = task->id;
+	r->attempt = task->attempt;
+	r->state = state_of(e);
+	r->exit_status = e->exit_status;
+	r->signal = e->signal;
+	r->started_at = e->started_at;
+	r->finished_at = e->finished_at;
+	r->output_bytes = e->total;
+	r->output_cut = e->total > (long long)e->size;
+	/* What was cut may end within a character: the bytes of an incomplete one are left out. */
+	for (size_t back = 1; r->output_cut && back <= 3 && back <= e->size; back++) {
+		unsigned char c = (unsigned char)e->output[e->size - back];
+
+		if ((c & 0xc0) == 0x80)
+			continue;
+		if (c >= 0xc0 && back < (c >= 0xf0 ? 4U : c >= 0xe0 ? 3U : 2U))
+			whole = e->size - back;
+		break;
+	}
+	tele_text_clean(&output, e->output, whole);
+	if (!strcmp(r->state, "done"))
+		say_success(&text, task, e, tele_buf_text(&output), output.len);
+	else
+		say_failure(&text, &entities, task, e, tele_buf_text(&output), output.len);
+	return complete(r, &text, &entities, &output, e->why);
+}
+
+enum tele_err result_of_text(const struct tele_task *task, const char *words_of_template, double now, struct tele_result *r)
+{
+	struct tele_buf text = {0}, entities = {0}, output = {0};
+
+	memset(r, 0, sizeof *r);
+	r->task_id = task->id;
+	r->attempt = task->attempt;
+	r->state = "done";
+	r->exit_status = 0;
+	r->signal = -1;
+	r->started_at = r->finished_at = now;
+	tele_text_clean(&text, words_of_template, strlen(words_of_template));
+	if (is_blank(tele_buf_text(&text), text.len))
+		tele_buf_printf(&text, words[NO_OUTPUT], task->command);
+	return complete(r, &text, &entities, &output, "");
+}

@@ -1,0 +1,30 @@
+#ifndef ENGINE_RESULT_H
+#define ENGINE_RESULT_H
+
+#include "lib/task.h"
+
+/* How a task went, before it is put into words. */
+struct ending {
+	int exit_status; /* -1: none */
+	int signal;      /* -1: none */
+	bool started;
+	bool timed_out;
+	bool cancelled;
+	bool vanished;   /* its supervisor went away: nobody knows how it ended */
+	const char *why; /* not started: what stood in the way; "" else */
+	double started_at, finished_at; /* seconds since 1970 */
+	const char *output; /* what was kept, as it came */
+	size_t size;
+	long long total;    /* bytes it printed */
+};
+
+/*
+ * Makes the result of a task: its state, what is kept, and what the chat reads (plain text and entities in UTF-16 units).
+ * A quick and short success is its output and nothing else. TELE_NOMEM.
+ */
+enum tele_err result_make(const struct tele_task *task, const struct ending *end, struct tele_result *result) TELE_MUST;
+
+/* The result of a text command: the answer as it is. */
+enum tele_err result_of_text(const struct tele_task *task, const char *text, double now, struct tele_result *result) TELE_MUST;
+
+#endif

@@ -1,0 +1,378 @@
+/*
+ * A supervisor: one process a task, child of the runner. It starts the command as somebody else, is the subreaper of all that
+ * descends from it, and reports only when none of them is left.
+ */
+#include "engine/supervisor.h"
+
+#include "engine/policy.h"
+#include "engine/program.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PIDS_MOST = 65536, KILL_AGAIN_MS = 50 };
+
+struct supervision {
+	const struct supervisor_job *job;
+	struct policy policy;
+	struct passwd *user; /* NULL: same user */
+	char program[PATH_MAX];
+	char directory[PATH_MAX];
+	pid_t pid;
+	int signals;         /* signalfd: CHLD, TERM */
+	bool ending;         /* TERM was sent */
+	bool killing;        /* the grace is over */
+	bool control_closed;
+	long long due;       /* what comes next: timeout, end of grace, or next round of KILL; ms */
+	struct run_report report;
+};
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static enum tele_err cannot(struct supervision *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static enum tele_err cannot(struct supervision *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->report.why, sizeof s->report.why, fmt, ap);
+	va_end(ap);
+	return TELE_DENIED;
+}
+
+/* Who the command runs as; root only where a policy, which root wrote, says so. */
+static enum tele_err find_user(struct supervision *s)
+{
+	if (geteuid() != 0)
+		return TELE_OK;
+	s->user = getpwnam(s->policy.user);
+	if (!s->user)
+		return cannot(s, "there is no system user %s", s->policy.user);
+	if (s->user->pw_uid == 0 && !s->policy.user_named)
+		return cannot(s, "commands do not run as root unless a policy says so");
+	return TELE_OK;
+}
+
+static enum tele_err make_directory(struct supervision *s, const struct tele_conf *conf)
+{
+	snprintf(s->directory, sizeof s->directory, "%s/%lld", conf->work_dir, (long long)s->job->head.task);
+	if (mkdir(s->directory, 0700) && errno != EEXIST)
+		return cannot(s, "cannot make %s: %s", s->directory, strerror(errno));
+	if (s->user && lchown(s->directory, s->user->pw_uid, s->user->pw_gid))
+		return cannot(s, "cannot give %s away: %s", s->directory, strerror(errno));
+	return TELE_OK;
+}
+
+static enum tele_err prepare(struct supervision *s, const struct tele_conf *conf)
+{
+	struct tele_buf why = {0};
+	enum tele_err rc = program_find(conf->exec_dir, s->job->program, s->program, &why);
+
+	if (rc == TELE_OK)
+		rc = policy_read(conf->exec_dir, s->job->program, conf->command_user, &s->policy, &why);
+	if (rc != TELE_OK)
+		cannot(s, "%s", tele_buf_text(&why));
+	tele_buf_release(&why);
+	if (rc == TELE_OK)
+		rc = find_user(s);
+	return rc == TELE_OK ? make_directory(s, conf) : rc;
+}
+
+/* A clean environment: what the engine says of the task, and where the command finds itself. */
+static void complete_environment(const struct supervision *s)
+{
+	static char home[PATH_MAX + 8], user[80];
+	char **e = s->job->envp + s->job->head.envc;
+
+	snprintf(home, sizeof home, "HOME=%s", s->directory);
+	snprintf(user, sizeof user, "USER=%s", s->user ? s->user->pw_name : s->policy.user);
+	*e++ = (char *)(uintptr_t) "PATH=/usr/local/bin:/usr/bin:/bin";
+	*e++ = (char *)(uintptr_t) "LANG=C.UTF-8";
+	*e++ = home;
+	*e++ = user;
+	*e = NULL;
+}
+
+static bool become_user(const struct supervision *s)
+{
+	if (!s->user)
+		return true;
+	return !initgroups(s->user->pw_name, s->user->pw_gid) && !setgid(s->user->pw_gid) && !setuid(s->user->pw_uid) &&
+	    (s->user->pw_uid == 0 || setuid(0) != 0);
+}
+
+/* In the child: everything between fork and exec. Says through fd what went wrong, as text. */
+static void become_command(const struct supervision *s, int fd)
+{
+	const char *step = "cannot start";
+	sigset_t none;
+	char text[RUN_WHY_MOST];
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	sigemptyset(&none);
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	umask(077);
+	if (null >= 0 && dup2(null, 0) == 0 && dup2(s->job->output, 1) == 1 && dup2(s->job->output, 2) == 2) {
+		step = "cannot set its limits";
+		if (policy_limit(&s->policy) == TELE_OK) {
+			step = "cannot become its user";
+			if (become_user(s)) {
+				/* Cleared by a change of user, so only now: when the supervisor is killed, this goes too. */
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+				prctl(PR_SET_DUMPABLE, 0);
+				step = "cannot enter its directory";
+				if (!chdir(s->directory)) {
+					step = "cannot be executed";
+					close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+					execve(s->program, s->job->argv, s->job->envp);
+				}
+			}
+		}
+	}
+	snprintf(text, sizeof text, "%s: %s", step, strerror(errno));
+	if (write(fd, text, strlen(text)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* Forks the command; it has started when the pipe, closed by a successful exec, brings nothing. */
+static enum tele_err start(struct supervision *s)
+{
+	char text[RUN_WHY_MOST];
+	int ends[2];
+	ssize_t n;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return cannot(s, "no pipe: %s", strerror(errno));
+	s->pid = fork();
+	if (s->pid == 0)
+		become_command(s, ends[1]);
+	close(ends[1]);
+	if (s->pid < 0) {
+		close(ends[0]);
+		return cannot(s, "cannot fork: %s", strerror(errno));
+	}
+	do
+		n = read(ends[0], text, sizeof text - 1);
+	while (n < 0 && errno == EINTR);
+	close(ends[0]);
+	if (n > 0) {
+		text[n] = '\0';
+		waitpid(s->pid, NULL, 0);
+		return cannot(s, "%s %s", s->job->program, text);
+	}
+	s->report.started = 1;
+	return TELE_OK;
+}
+
+struct process {
+	pid_t pid, parent;
+	bool ours;
+};
+
+static bool read_process(const char *name, struct process *p)
+{
+	char path[64], line[512];
+	const char *after;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%.20s/stat", name);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	/* The name in brackets may hold anything, brackets too. */
+	after = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	p->pid = (pid_t)atoi(name);
+	p->ours = false;
+	return after && sscanf(after, ") %*c %d", &p->parent) == 1;
+}
+
+static size_t list_processes(struct process *list)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	size_t n = 0;
+
+	while (proc && n < PIDS_MOST && (e = readdir(proc)))
+		if (*e->d_name >= '1' && *e->d_name <= '9' && read_process(e->d_name, &list[n]))
+			n++;
+	if (proc)
+		closedir(proc);
+	return n;
+}
+
+/* Everything below this process, in whatever session it hides: orphans come to us, their subreaper. */
+static void signal_descendants(int sig)
+{
+	struct process *list = calloc(PIDS_MOST, sizeof *list);
+	size_t n = list ? list_processes(list) : 0;
+	pid_t self = getpid();
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < n; i++) {
+			if (list[i].ours)
+				continue;
+			for (size_t j = 0; j < n && !list[i].ours; j++)
+				list[i].ours = list[i].parent == self || (list[j].ours && list[j].pid == list[i].parent);
+			more |= list[i].ours;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (list[i].ours)
+			kill(list[i].pid, sig);
+	free(list);
+}
+
+static void end_it(struct supervision *s)
+{
+	if (s->ending)
+		return;
+	s->ending = true;
+	s->due = now_ms() + s->job->head.grace_s * 1000LL;
+	signal_descendants(SIGTERM);
+	/* What is stopped hears TERM only when it goes on. */
+	signal_descendants(SIGCONT);
+}
+
+static void note_due(struct supervision *s)
+{
+	if (!s->ending) {
+		s->report.timed_out = 1;
+		end_it(s);
+		return;
+	}
+	/* Again and again: a child may have been forked between the look and the signal. */
+	s->killing = true;
+	s->due = now_ms() + KILL_AGAIN_MS;
+	signal_descendants(SIGKILL);
+}
+
+/* False when no child is left. */
+static bool reap(struct supervision *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != s->pid)
+			continue;
+		s->report.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		s->report.signal = WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+	}
+	return pid == 0;
+}
+
+static void note_control(struct supervision *s)
+{
+	char byte;
+	ssize_t n = recv(s->job->control, &byte, 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	s->control_closed = n <= 0;
+	s->report.cancelled = 1;
+	end_it(s);
+}
+
+static void note_signals(struct supervision *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo != SIGTERM)
+			continue;
+		s->report.cancelled = 1;
+		end_it(s);
+	}
+}
+
+static void wait_for_end(struct supervision *s)
+{
+	s->due = now_ms() + s->job->head.timeout_s * 1000LL;
+	while (reap(s)) {
+		struct pollfd p[2] = {{.fd = s->signals, .events = POLLIN}, {.fd = s->control_closed ? -1 : s->job->control, .events = POLLIN}};
+		long long left = s->due - now_ms();
+
+		if (left <= 0) {
+			note_due(s);
+			continue;
+		}
+		if (poll(p, 2, left > INT_MAX ? INT_MAX : (int)left) < 0)
+			continue;
+		if (p[0].revents)
+			note_signals(s);
+		if (p[1].revents)
+			note_control(s);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	/* What cannot be removed stays; the next entry may still go. */
+	remove(path);
+	return 0;
+}
+
+static void block_signals(struct supervision *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGTERM, SIG_DFL);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int supervise(const struct tele_conf *conf, const struct supervisor_job *job)
+{
+	struct supervision s = {.job = job, .report = {.exit_status = -1, .signal = -1}};
+
+	prctl(PR_SET_NAME, "teleops-superv");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	block_signals(&s);
+	if (prepare(&s, conf) == TELE_OK) {
+		complete_environment(&s);
+		if (start(&s) == TELE_OK)
+			wait_for_end(&s);
+	}
+	if (*s.directory)
+		nftw(s.directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	close(job->output);
+	return send(job->control, &s.report, sizeof s.report, MSG_NOSIGNAL) == sizeof s.report ? 0 : 1;
+}

@@ -1,0 +1,18 @@
+#ifndef ENGINE_SUPERVISOR_H
+#define ENGINE_SUPERVISOR_H
+
+#include "engine/runner.h"
+
+/* A request taken apart; pointers into the message. */
+struct supervisor_job {
+	struct run_request head;
+	const char *program;
+	char **argv; /* argv[0] is the program's name, NULL at the end */
+	char **envp; /* NULL at the end, room for what the supervisor adds */
+	int output, control;
+};
+
+/* The whole life of a supervisor, in a process of its own. Returns the process's exit status. */
+int supervise(const struct tele_conf *conf, const struct supervisor_job *job);
+
+#endif

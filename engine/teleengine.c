@@ -1,0 +1,126 @@
+/*
+ * TeleEngine: claims tasks and runs them. Started as root it forks its runner, which stays root and starts commands as other
+ * users, and becomes engine_user itself before it speaks to the database.
+ */
+#include "engine/loop.h"
+#include "engine/runner.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int usage(void)
+{
+	struct tele_buf keys = {0};
+
+	tele_conf_describe(&keys);
+	printf("teleengine: claims tasks and runs them. Start it as root, in the foreground: its runner starts commands as other users,\n"
+	       "the engine itself becomes engine_user.\n\n"
+	       "  TERM, INT   claims nothing more, waits grace_s for what runs, ends the rest\n"
+	       "  HUP         reads the log settings again\n\n"
+	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database:\n%s",
+	    tele_buf_text(&keys));
+	tele_buf_release(&keys);
+	return EXIT_SUCCESS;
+}
+
+/*
+ * The lock belongs to the engine, its runner and its supervisors together: who gets it knows that the former process of this name
+ * is gone, and its commands with it.
+ */
+static int take_lock(const struct tele_conf *conf)
+{
+	char path[4096], host[64] = "";
+	int fd;
+
+	gethostname(host, sizeof host - 1);
+	snprintf(path, sizeof path, "%s/engine-%s.lock", conf->run_dir, conf->engine_name ? conf->engine_name : host);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		tele_log(TELE_ERROR, "no_lock_file", tele_str("file", path), tele_str("error", strerror(errno)), tele_str("todo", "make run_dir"));
+		return -1;
+	}
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	tele_log(TELE_WARN, "waiting", tele_str("file", path), tele_str("why", "a former engine of this name or its commands are still there"));
+	while (flock(fd, LOCK_EX))
+		if (errno != EINTR)
+			return -1;
+	return fd;
+}
+
+/* For good: neither the user nor the groups can be taken back. */
+static bool become(const char *name)
+{
+	struct passwd *user = getpwnam(name);
+
+	if (!user) {
+		tele_log(TELE_ERROR, "no_such_user", tele_str("engine_user", name), tele_str("todo", "create it, or set engine_user"));
+		return false;
+	}
+	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid) || (user->pw_uid && !setuid(0))) {
+		tele_log(TELE_ERROR, "not_dropped", tele_str("engine_user", name), tele_str("error", strerror(errno)));
+		return false;
+	}
+	return true;
+}
+
+static int run(const struct tele_conf *conf)
+{
+	int lock, runner;
+
+	if (geteuid() != 0 && !conf->insecure_same_user) {
+		tele_log(TELE_ERROR, "not_root",
+		    tele_str("todo", "start it as root, so that commands run as another user than the engine; or set insecure_same_user=yes"));
+		return EXIT_FAILURE;
+	}
+	if (geteuid() != 0)
+		tele_log(TELE_WARN, "same_user", tele_str("why", "commands run as the engine's own user and could read its secrets"));
+	umask(077);
+	if (mkdir(conf->work_dir, 0711) && errno != EEXIST)
+		tele_log(TELE_ERROR, "no_work_dir", tele_str("work_dir", conf->work_dir), tele_str("error", strerror(errno)));
+	else
+		chmod(conf->work_dir, 0711);
+	lock = take_lock(conf);
+	if (lock < 0)
+		return EXIT_FAILURE;
+	if (runner_start(conf, lock, &runner) != TELE_OK) {
+		tele_log(TELE_ERROR, "no_runner", tele_str("error", strerror(errno)));
+		return EXIT_FAILURE;
+	}
+	if (geteuid() == 0 && !become(conf->engine_user))
+		return EXIT_FAILURE;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0);
+	return loop_run(conf, runner);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const needed[] = {"database", NULL};
+	struct tele_conf conf;
+	struct tele_buf err = {0};
+	int status = EXIT_FAILURE;
+
+	if (argc > 1)
+		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "teleengine: unknown option %s; see --help\n", argv[1]), 2);
+	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK) {
+		fprintf(stderr, "teleengine: %s", tele_buf_text(&err));
+	} else {
+		tele_log_init("teleengine", conf.log_level, conf.log_format);
+		status = run(&conf);
+	}
+	tele_buf_release(&err);
+	tele_conf_release(&conf);
+	return status;
+}

@@ -1,0 +1,152 @@
+#include "lib/task.h"
+
+#include "lib/array.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum column {
+	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LINE, LOGIN, PERSON,
+	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID
+};
+
+enum { ARRAYS = 14 }; /* from p_started on */
+
+static void add_time(struct tele_array *a, double at)
+{
+	time_t seconds = (time_t)at;
+	char text[64];
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, sizeof text - n, ".%06dZ", (int)((at - (double)seconds) * 1e6));
+	tele_array_str(a, text);
+}
+
+/* In the order of engine_step()'s parameters from p_task on. */
+static void add_result(struct tele_array *a, const struct tele_result *r)
+{
+	tele_array_int(&a[0], r->task_id);
+	tele_array_int(&a[1], r->attempt);
+	tele_array_str(&a[2], r->state);
+	tele_array_int(&a[3], r->exit_status);
+	tele_array_int(&a[4], r->signal);
+	tele_array_str(&a[5], r->reason);
+	add_time(&a[6], r->started_at);
+	add_time(&a[7], r->finished_at);
+	tele_array_str(&a[8], r->text);
+	tele_array_str(&a[9], r->entities);
+	tele_array_str(&a[10], r->output);
+	tele_array_int(&a[11], r->output_bytes);
+	tele_array_bool(&a[12], r->output_cut);
+}
+
+enum tele_err tele_task_step(struct tele_db *db, const struct tele_step *step)
+{
+	struct tele_array arrays[ARRAYS] = {{{0}}};
+	const char *values[ARRAYS + 4];
+	char engine[24], epoch[24], want[16];
+	enum tele_err rc = TELE_OK;
+
+	snprintf(engine, sizeof engine, "%lld", step->engine_id);
+	snprintf(epoch, sizeof epoch, "%lld", step->epoch);
+	snprintf(want, sizeof want, "%d", step->want);
+	values[0] = engine;
+	values[1] = epoch;
+	values[2] = step->extend ? "t" : "f";
+	values[3] = want;
+	for (size_t i = 0; i < step->nstarted; i++)
+		tele_array_int(&arrays[0], step->started[i]);
+	for (size_t i = 0; i < step->nresults; i++)
+		add_result(arrays + 1, step->results[i]);
+	for (int i = 0; i < ARRAYS; i++) {
+		values[i + 4] = tele_array_text(&arrays[i]);
+		if (arrays[i].buf.failed)
+			rc = TELE_NOMEM;
+	}
+	if (rc == TELE_OK)
+		rc = tele_db_send(db, TELE_STMT_ENGINE_STEP, values);
+	for (int i = 0; i < ARRAYS; i++)
+		tele_array_release(&arrays[i]);
+	return rc;
+}
+
+static char *copy(const PGresult *res, int row, int column)
+{
+	return strdup(PQgetvalue(res, row, column));
+}
+
+static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *t)
+{
+	t->kind = copy(res, row, KIND);
+	t->command = copy(res, row, COMMAND);
+	t->program = copy(res, row, PROGRAM);
+	t->template = copy(res, row, TEMPLATE);
+	t->line = copy(res, row, LINE);
+	t->login = copy(res, row, LOGIN);
+	t->person = copy(res, row, PERSON);
+	t->args = json_tokener_parse(PQgetvalue(res, row, ARGS));
+	t->timeout_s = (int)tele_db_int(res, row, TIMEOUT_S);
+	t->grace_s = (int)tele_db_int(res, row, GRACE_S);
+	t->output_limit = (long)tele_db_int(res, row, OUTPUT_LIMIT);
+	t->idempotent = tele_db_bool(res, row, IDEMPOTENT);
+	t->telegram_id = tele_db_int(res, row, TELEGRAM_ID);
+	t->chat_id = tele_db_int(res, row, CHAT_ID);
+	t->thread_id = tele_db_int(res, row, THREAD_ID);
+	t->message_id = tele_db_int(res, row, MESSAGE_ID);
+	t->update_id = tele_db_int(res, row, UPDATE_ID);
+	if (!t->kind || !t->command || !t->program || !t->template || !t->line || !t->login || !t->person || !t->args)
+		return TELE_NOMEM;
+	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);
+}
+
+enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind *kind, struct tele_task *task)
+{
+	const char *what = PQgetvalue(res, row, WHAT);
+	enum tele_err rc = TELE_OK;
+
+	memset(task, 0, sizeof *task);
+	task->id = tele_db_int(res, row, TASK_ID);
+	task->attempt = (int)tele_db_int(res, row, ATTEMPT);
+	if (!strcmp(what, "fenced")) {
+		*kind = TELE_ANSWER_FENCED;
+	} else if (!strcmp(what, "cancel")) {
+		*kind = TELE_ANSWER_CANCEL;
+	} else if (!strcmp(what, "claim")) {
+		*kind = TELE_ANSWER_CLAIM;
+		rc = read_claim(res, row, task);
+	} else {
+		rc = TELE_INVALID;
+	}
+	if (rc != TELE_OK)
+		tele_task_release(task);
+	return rc;
+}
+
+void tele_task_release(struct tele_task *t)
+{
+	free(t->kind);
+	free(t->command);
+	free(t->program);
+	free(t->template);
+	free(t->line);
+	free(t->login);
+	free(t->person);
+	tele_array_free(t->argv, t->nargv);
+	json_object_put(t->args);
+	memset(t, 0, sizeof *t);
+}
+
+void tele_result_release(struct tele_result *r)
+{
+	free(r->reason);
+	free(r->text);
+	free(r->entities);
+	free(r->output);
+	memset(r, 0, sizeof *r);
+}

@@ -1,0 +1,66 @@
+#ifndef TELE_TASK_H
+#define TELE_TASK_H
+
+#include "lib/db.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct json_object;
+
+/* A task that this engine has claimed: what engine_step() says of it. Owned strings; tele_task_release frees. */
+struct tele_task {
+	long long id;
+	int attempt;
+	char *kind, *command, *program, *template;
+	char **argv; /* templates of arguments */
+	size_t nargv;
+	struct json_object *args; /* texts by parameter name */
+	int timeout_s, grace_s;
+	long output_limit; /* bytes */
+	bool idempotent;
+	char *line, *login, *person;
+	long long telegram_id, chat_id, thread_id, message_id, update_id;
+};
+
+/* How a task ended. Owned strings, "" for none; tele_result_release frees. */
+struct tele_result {
+	long long task_id;
+	int attempt;
+	const char *state; /* done, failed, timeout, cancelled, lost; static */
+	int exit_status;   /* -1: none */
+	int signal;        /* -1: none */
+	char *reason;
+	double started_at, finished_at; /* seconds since 1970 */
+	char *text;        /* what the chat is told; "": nothing */
+	char *entities;    /* JSON array or "" */
+	char *output;      /* what is kept; valid UTF-8 */
+	long long output_bytes;
+	bool output_cut;
+};
+
+/* What an engine sends in one round trip. */
+struct tele_step {
+	long long engine_id, epoch;
+	bool extend;  /* the lease */
+	int want;     /* claims at most */
+	const long long *started;
+	size_t nstarted;
+	struct tele_result *const *results;
+	size_t nresults;
+};
+
+enum tele_answer_kind { TELE_ANSWER_CLAIM, TELE_ANSWER_CANCEL, TELE_ANSWER_FENCED };
+
+/* Starts engine_step(); the answer is fetched with tele_db_result and read with tele_task_read. */
+enum tele_err tele_task_step(struct tele_db *db, const struct tele_step *step) TELE_MUST;
+/*
+ * Reads row of the answer: CLAIM fills task; CANCEL only its id and attempt; FENCED nothing.
+ * TELE_NOMEM, TELE_INVALID (an answer this version does not know).
+ */
+enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind *kind, struct tele_task *task) TELE_MUST;
+
+void tele_task_release(struct tele_task *task);
+void tele_result_release(struct tele_result *result);
+
+#endif
