@@ -11,3 +11,11 @@ teleengine_SOURCES = \
 	engine/policy.c engine/policy.h \
 	engine/program.c engine/program.h
 teleengine_LDADD = libteleops.a $(EV_LIBS) $(PQ_LIBS) $(JSON_LIBS)
+
+sbin_PROGRAMS += telesender
+telesender_SOURCES = \
+	engine/telesender.c \
+	engine/send_loop.c engine/send_loop.h \
+	engine/lane.c engine/lane.h \
+	engine/rate.c engine/rate.h
+telesender_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) -lm

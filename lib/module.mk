@@ -14,4 +14,6 @@ libteleops_a_SOURCES = \
 	lib/catalogue.c lib/catalogue.h \
 	lib/admit.c lib/admit.h \
 	lib/expand.c lib/expand.h \
-	lib/task.c lib/task.h
+	lib/task.c lib/task.h \
+	lib/outbox.c lib/outbox.h \
+	lib/telegram.c lib/telegram.h

@@ -1,0 +1,660 @@
+/*
+ * One loop over libcurl's multi handle, the database's socket and a signalfd. A row is taken, sent, settled:
+ *  - Only the holder of the advisory lock (sender_lead) takes rows. When its connection breaks, the lead is gone: nothing new is
+ *    started, what is under way ends, is settled first, and only then the lead is asked for again. So this process never sends twice.
+ *  - One window is left: sent, but the process died before it was settled. The next sender sends that one message again.
+ *  - A part of a long text is settled before the next part is sent.
+ */
+#include "engine/send_loop.h"
+
+#include "engine/lane.h"
+#include "lib/log.h"
+#include "lib/outbox.h"
+#include "lib/telegram.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
+static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, sweep_every_s = 30, backoff_least_s = 0.5, backoff_most_s = 30;
+
+enum op { NONE, LEAD, TAKE_ROWS, SETTLE, SEEN };
+
+struct sender {
+	struct tele_conf *conf;
+	struct tele_db *db;
+	struct tele_telegram *telegram;
+	struct lanes *lanes;
+	struct rate rate;
+	enum op op;
+	long long epoch; /* 0: not the active one */
+	struct tele_settlements settling, under_way; /* the latter is being stored */
+	unsigned long batch;    /* number of what is collected in settling, from 1 */
+	char me_id[24], me_username[80], me_name[160]; /* what getMe said */
+	bool me_known, me_stored, me_asked;
+	double me_due, lead_due, look_due, sweep_due;
+	double hold_all;        /* nothing is sent before */
+	int failures;           /* in a row, over all chats */
+	double last_429;
+	long long last_429_chat;
+	bool look, stopping;
+	double stop_by;
+	int signals;
+};
+
+static char me_tag; /* the tag of getMe's request */
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void add(struct json_object *o, const char *key, struct json_object *value)
+{
+	json_object_object_add(o, key, value);
+}
+
+/* sendMessage; TELE_EMPTY: this part has nothing that Telegram would take. */
+static enum tele_err build_send(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
+{
+	struct json_object *entities = NULL, *reply;
+	char *text = NULL;
+	enum tele_err rc = tele_outbox_part(row, row->parts_sent, &text, &entities, last);
+
+	if (rc != TELE_OK)
+		return rc;
+	if (!text[strspn(text, " \t\r\n")]) {
+		free(text);
+		json_object_put(entities);
+		if (!*last || row->parts_sent)
+			return TELE_EMPTY;
+		text = strdup("(no text)");
+		entities = NULL;
+	}
+	add(o, "chat_id", json_object_new_int64(lane->moved_to ? lane->moved_to : row->chat_id));
+	add(o, "text", json_object_new_string(text));
+	free(text);
+	if (entities && !lane->plain)
+		add(o, "entities", entities);
+	else
+		json_object_put(entities);
+	if (row->thread_id && !lane->no_thread)
+		add(o, "message_thread_id", json_object_new_int64(row->thread_id));
+	if (row->reply_to && !row->parts_sent && !lane->moved_to) {
+		reply = json_object_new_object();
+		add(reply, "message_id", json_object_new_int64(row->reply_to));
+		add(reply, "allow_sending_without_reply", json_object_new_boolean(1));
+		add(o, "reply_parameters", reply);
+	}
+	if (row->markup && *last)
+		add(o, "reply_markup", json_object_get(row->markup));
+	return TELE_OK;
+}
+
+static enum tele_err build_answer_callback(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
+{
+	*last = true;
+	json_object_object_foreach(row->params, key, value)
+		add(o, key, json_object_get(value));
+	if (*row->text)
+		add(o, "text", json_object_new_string(row->text));
+	return TELE_OK;
+}
+
+/* Operations of the outbox, the method each calls, and who builds the request. */
+static const struct operation {
+	const char *op, *method;
+	enum tele_err (*build)(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last);
+} operations[] = {
+    {"send", "sendMessage", build_send},
+    {"answer_callback", "answerCallbackQuery", build_answer_callback},
+};
+
+static const struct operation *find_operation(const char *op)
+{
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+		if (!strcmp(operations[i].op, op))
+			return &operations[i];
+	return NULL;
+}
+
+static void settle_first(struct sender *s, struct lane *lane, const char *outcome, long long message_id, const char *reason)
+{
+	struct tele_outbox_row *row = lane->first;
+
+	tele_settlements_add(&s->settling, row->id, outcome, row->parts_sent, message_id, reason);
+	if (strcmp(outcome, "sent"))
+		tele_log(TELE_WARN, "not_sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
+		    tele_str("outcome", outcome), tele_str("why", reason));
+	lane_pop(s->lanes, lane);
+}
+
+/* Starts what the first row of a lane asks for; settles it where there is nothing to send. */
+static void start_first(struct sender *s, struct lane *lane, double now)
+{
+	struct tele_outbox_row *row = lane->first;
+	const struct operation *op = find_operation(row->op);
+	struct json_object *o;
+	enum tele_err rc;
+	bool last = true;
+
+	if (row->expired || row->blocked || !op) {
+		settle_first(s, lane, row->expired ? "expired" : "dead", 0, row->expired ? "too late" : row->blocked ? "the chat is closed to the bot"
+												     : "this sender cannot do it");
+		return;
+	}
+	o = json_object_new_object();
+	rc = op->build(lane, row, o, &last);
+	if (rc == TELE_EMPTY && (last || row->parts_sent)) {
+		row->parts_sent++;
+		if (last)
+			settle_first(s, lane, "sent", 0, "");
+	} else if (rc == TELE_EMPTY) {
+		row->parts_sent++;
+	} else if (rc == TELE_OK) {
+		rc = tele_telegram_call(s->telegram, op->method, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), lane);
+		if (rc == TELE_OK) {
+			lane->busy = true;
+			rate_take(&lane->rate, now);
+			rate_take(&lane->group_rate, now);
+			if (lane->chat_id)
+				rate_take(&s->rate, now);
+		} else {
+			lane->not_before = now + 1;
+		}
+	}
+	json_object_put(o);
+}
+
+static double later(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* When the lane's first row may go. */
+static double lane_when(const struct sender *s, const struct lane *lane, double now)
+{
+	double when = later(lane->not_before, s->hold_all);
+
+	when = later(when, rate_when(&lane->rate, now));
+	when = later(when, rate_when(&lane->group_rate, now));
+	return lane->chat_id ? later(when, rate_when(&s->rate, now)) : when;
+}
+
+/* Starts all that may go now; returns when the next could. */
+static double start_due(struct sender *s, double now)
+{
+	double next = now + 60;
+	struct lane *newer;
+
+	for (struct lane *lane = lanes_first(s->lanes); lane && s->epoch && !s->stopping; lane = newer) {
+		double when;
+
+		newer = lane->newer;
+		if (lane->busy)
+			continue;
+		if (tele_telegram_active(s->telegram) >= s->conf->send_parallel)
+			break;
+		when = lane_when(s, lane, now);
+		if (when <= now) {
+			start_first(s, lane, now);
+			if (lane->listed && !lane->busy)
+				next = now;
+		} else if (when < next) {
+			next = when;
+		}
+	}
+	return next;
+}
+
+static double jitter(double s)
+{
+	return s * (0.5 + (double)rand() / RAND_MAX / 2);
+}
+
+/* Telegram or the way to it is down: the chat waits, and when several chats meet that, all wait. Nothing is dropped. */
+static void back_off(struct sender *s, struct lane *lane, const char *words, double now)
+{
+	bool told = lane->backoff_s > 0;
+
+	lane->backoff_s = lane->backoff_s > 0 ? fmin(lane->backoff_s * 2, backoff_most_s) : backoff_least_s;
+	lane->not_before = now + jitter(lane->backoff_s);
+	if (++s->failures > 3)
+		s->hold_all = now + jitter(fmin(backoff_least_s * s->failures / 4, 5));
+	if (told && lane->backoff_s < backoff_most_s)
+		return;
+	tele_log(TELE_WARN, "telegram_away", tele_int("outbox", lane->first->id), tele_int("chat", lane->chat_id), tele_str("error", words),
+	    tele_str("todo", "trying again by itself"));
+	tele_settlements_add(&s->settling, lane->first->id, "failed", 0, 0, words);
+}
+
+/* The limit may be the chat's or the bot's: when a second chat meets it within a second, it is the bot's. */
+static void hold(struct sender *s, struct lane *lane, long retry_after, double now)
+{
+	double until = now + (double)(retry_after > 0 ? retry_after : 1);
+
+	lane->not_before = until;
+	if (s->last_429_chat != lane->chat_id && now - s->last_429 < 1)
+		s->hold_all = until;
+	s->last_429 = now;
+	s->last_429_chat = lane->chat_id;
+	tele_log(TELE_WARN, "limited", tele_int("chat", lane->chat_id), tele_int("retry_after", retry_after),
+	    tele_str("for", s->hold_all == until ? "all" : "chat"));
+}
+
+static void note_sent(struct sender *s, struct lane *lane, const struct tele_answer *a)
+{
+	struct tele_outbox_row *row = lane->first;
+	struct json_object *entities = NULL;
+	char *text = NULL;
+	bool last = true;
+
+	lane->backoff_s = 0;
+	s->failures = 0;
+	row->parts_sent++;
+	tele_log(TELE_INFO, "sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
+	    tele_int("task", row->task_id), tele_int("message", a->message_id));
+	if (!strcmp(row->op, "send") && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
+		free(text);
+		json_object_put(entities);
+		/* The lane stays busy until this part is stored; see on_settled. */
+		lane->busy = true;
+		lane->stored_with = s->batch;
+		tele_settlements_add(&s->settling, row->id, "part", row->parts_sent, a->message_id, "");
+		return;
+	}
+	settle_first(s, lane, "sent", a->message_id, "");
+}
+
+/* All that waits for a chat that is closed to us, in hand or not. */
+static void close_chat(struct sender *s, struct lane *lane, const char *words)
+{
+	while (lane->first)
+		settle_first(s, lane, "blocked", 0, words);
+}
+
+static void on_answer(struct sender *s, struct lane *lane, const struct tele_answer *a, double now)
+{
+	lane->busy = false;
+	switch (a->verdict) {
+	case TELE_TG_OK:
+	case TELE_TG_NOT_MODIFIED:
+	case TELE_TG_TOO_OLD:
+		note_sent(s, lane, a);
+		break;
+	case TELE_TG_WAIT:
+		hold(s, lane, a->retry_after, now);
+		break;
+	case TELE_TG_MIGRATED:
+		lane->moved_to = a->migrate_to;
+		break;
+	case TELE_TG_BLOCKED:
+		close_chat(s, lane, a->words);
+		break;
+	case TELE_TG_BAD_ENTITIES:
+	case TELE_TG_NO_THREAD:
+		if (a->verdict == TELE_TG_BAD_ENTITIES ? lane->plain : lane->no_thread)
+			settle_first(s, lane, "dead", 0, a->words);
+		else if (a->verdict == TELE_TG_BAD_ENTITIES)
+			lane->plain = true;
+		else
+			lane->no_thread = true;
+		break;
+	case TELE_TG_REFUSED:
+		settle_first(s, lane, "dead", 0, a->words);
+		break;
+	case TELE_TG_TOKEN:
+		tele_log(TELE_ERROR, "token_refused", tele_str("error", a->words), tele_str("todo", "check bot_token; nothing is sent until then"));
+		s->hold_all = now + token_every_s;
+		break;
+	case TELE_TG_AWAY:
+		back_off(s, lane, a->words, now);
+		break;
+	}
+	/* Taken back while it was under way: what is not settled now waits in the database. */
+	if (lane->abandoned && !lane->busy && lane->first)
+		lane_pop(s->lanes, lane);
+	if (!lane->busy)
+		lane->abandoned = false;
+}
+
+static void copy_string(char *to, size_t size, struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	if (json_object_object_get_ex(o, key, &v))
+		snprintf(to, size, "%s", json_object_get_string(v));
+}
+
+static void on_me(struct sender *s, const struct tele_answer *a, double now)
+{
+	s->me_asked = false;
+	if (a->verdict == TELE_TG_OK && a->result) {
+		copy_string(s->me_id, sizeof s->me_id, a->result, "id");
+		copy_string(s->me_username, sizeof s->me_username, a->result, "username");
+		copy_string(s->me_name, sizeof s->me_name, a->result, "first_name");
+		s->me_known = true;
+		tele_log(TELE_INFO, "bot", tele_str("id", s->me_id), tele_str("username", s->me_username));
+		return;
+	}
+	s->me_due = now + (a->verdict == TELE_TG_TOKEN ? token_every_s : seen_every_s);
+	tele_log(TELE_ERROR, "getme_failed", tele_str("error", a->words),
+	    tele_str("todo", a->verdict == TELE_TG_TOKEN ? "the token is wrong: set bot_token" : "trying again by itself"));
+}
+
+static void ask_me(struct sender *s, double now)
+{
+	if (s->me_known || s->me_asked || now < s->me_due || s->stopping)
+		return;
+	s->me_due = now + seen_every_s;
+	s->me_asked = tele_telegram_call(s->telegram, "getMe", "{}", &me_tag) == TELE_OK;
+}
+
+static void on_lead(struct sender *s, const PGresult *res)
+{
+	s->lead_due = now_s() + lead_every_s;
+	if (PQgetisnull(res, 0, 0))
+		return;
+	s->epoch = tele_db_int(res, 0, 0);
+	s->look = true;
+	tele_log(TELE_INFO, "active", tele_int("epoch", s->epoch));
+}
+
+static void on_rows(struct sender *s, const PGresult *res)
+{
+	double now = now_s();
+	struct tele_outbox_row *row;
+
+	for (int i = 0; i < PQntuples(res); i++)
+		if (tele_outbox_read(res, i, &row) != TELE_OK || lanes_add(s->lanes, row, now) != TELE_OK)
+			tele_log(TELE_ERROR, "no_memory", tele_str("todo", "rows wait until the sender starts again"));
+	/* There may be more than one take brings. */
+	s->look = PQntuples(res) > 0;
+}
+
+/* Parts are stored: their lanes may go on with the next. */
+static void on_settled(struct sender *s, const PGresult *res)
+{
+	struct lane *newer;
+
+	tele_settlements_reset(&s->under_way);
+	for (struct lane *lane = lanes_first(s->lanes); lane; lane = newer) {
+		newer = lane->newer;
+		if (!lane->stored_with || lane->stored_with >= s->batch)
+			continue;
+		lane->stored_with = 0;
+		lane->busy = false;
+		if (lane->abandoned)
+			lane_pop(s->lanes, lane);
+		lane->abandoned = false;
+	}
+}
+
+static void on_seen(struct sender *s, const PGresult *res)
+{
+	s->me_stored = true;
+}
+
+static void (*const answers[])(struct sender *s, const PGresult *res) = {
+    [LEAD] = on_lead, [TAKE_ROWS] = on_rows, [SETTLE] = on_settled, [SEEN] = on_seen};
+
+static enum tele_err send_settlements(struct sender *s)
+{
+	/* What was under way when a connection broke is stored again as it was: to settle twice is to settle once. */
+	if (!s->under_way.n) {
+		struct tele_settlements empty = s->under_way;
+
+		s->under_way = s->settling;
+		s->settling = empty;
+		s->batch++;
+	}
+	return tele_settlements_send(s->db, s->epoch, &s->under_way);
+}
+
+static enum tele_err send_take(struct sender *s)
+{
+	struct tele_array busy = {{0}};
+	enum tele_err rc;
+
+	for (struct lane *lane = lanes_first(s->lanes); lane; lane = lane->newer)
+		if (lane->chat_id)
+			tele_array_int(&busy, lane->chat_id);
+	s->look = false;
+	rc = tele_outbox_take(s->db, s->epoch, &busy, TAKE);
+	tele_array_release(&busy);
+	return rc;
+}
+
+static enum op choose(struct sender *s, double now)
+{
+	if (s->under_way.n || s->settling.n)
+		return SETTLE;
+	if (s->stopping)
+		return NONE;
+	if (s->me_known && !s->me_stored)
+		return SEEN;
+	if (!s->epoch)
+		return tele_telegram_active(s->telegram) == s->me_asked && now >= s->lead_due ? LEAD : NONE;
+	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
+}
+
+static enum tele_err send_op(struct sender *s)
+{
+	switch (s->op) {
+	case LEAD:
+		return tele_db_send(s->db, TELE_STMT_SENDER_LEAD, NULL);
+	case TAKE_ROWS:
+		return send_take(s);
+	case SETTLE:
+		return send_settlements(s);
+	case SEEN:
+		return tele_db_send(s->db, TELE_STMT_BOT_SEEN, (const char *[]){s->me_id, s->me_username, s->me_name});
+	case NONE:
+		break;
+	}
+	return TELE_EMPTY;
+}
+
+static void on_connection_lost(struct sender *s)
+{
+	s->op = NONE;
+	if (s->epoch)
+		tele_log(TELE_WARN, "stand_by", tele_str("why", "the database connection, and the lead with it, is gone"));
+	s->epoch = 0;
+	s->lead_due = 0;
+	lanes_abandon(s->lanes);
+}
+
+static void settle_op(struct sender *s)
+{
+	PGresult *res = NULL;
+	enum tele_err rc = s->op == NONE ? TELE_EMPTY : tele_db_result(s->db, &res);
+
+	if (rc == TELE_EMPTY)
+		return;
+	if (rc == TELE_OK) {
+		answers[s->op](s, res);
+	} else if (rc != TELE_RETRY) {
+		tele_log(TELE_ERROR, "statement_failed", tele_int("op", s->op), tele_str("error", tele_db_error(s->db)));
+		/* Not the lead any more, or something an operator must see: start over, after the connection's backoff. */
+		if (tele_db_ready(s->db))
+			tele_db_drop(s->db);
+		on_connection_lost(s);
+		s->lead_due = now_s() + lead_every_s;
+	}
+	PQclear(res);
+	s->op = NONE;
+}
+
+static void drive_db(struct sender *s)
+{
+	for (int i = 0; i < 100; i++) {
+		if (tele_db_step(s->db) == TELE_DB)
+			on_connection_lost(s);
+		settle_op(s);
+		if (tele_db_notified(s->db))
+			s->look = true;
+		if (s->op != NONE || !tele_db_ready(s->db))
+			return;
+		s->op = choose(s, now_s());
+		if (s->op == NONE)
+			return;
+		if (send_op(s) != TELE_OK)
+			s->op = NONE;
+	}
+}
+
+static void drive_telegram(struct sender *s, double now)
+{
+	struct tele_answer a;
+
+	while (tele_telegram_next(s->telegram, &a) == TELE_OK) {
+		if (a.tag == &me_tag)
+			on_me(s, &a, now);
+		else
+			on_answer(s, a.tag, &a, now);
+	}
+	ask_me(s, now);
+}
+
+static void reload(struct sender *s)
+{
+	struct tele_conf fresh;
+	struct tele_buf err = {0};
+
+	if (tele_conf_load(&fresh, &err) != TELE_OK) {
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", tele_buf_text(&err)));
+		tele_conf_release(&fresh);
+	} else {
+		tele_conf_release(s->conf);
+		*s->conf = fresh;
+		tele_log_init("telesender", fresh.log_level, fresh.log_format);
+		lanes_set_rates(s->lanes, s->conf, now_s());
+		rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
+		tele_log(TELE_INFO, "reloaded", tele_int("send_rate", fresh.send_rate));
+	}
+	tele_buf_release(&err);
+}
+
+static void take_signals(struct sender *s, double now)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP) {
+			reload(s);
+			continue;
+		}
+		tele_log(TELE_INFO, "stopping", tele_int("under_way", tele_telegram_active(s->telegram)));
+		s->stop_by = s->stopping ? now : now + (double)s->conf->grace_s;
+		s->stopping = true;
+	}
+}
+
+static void keep_time(struct sender *s, double now)
+{
+	if (now >= s->look_due) {
+		s->look = true;
+		s->look_due = now + later(1, (double)s->conf->poll_ms / 1000);
+	}
+	if (now >= s->sweep_due) {
+		lanes_sweep(s->lanes, now);
+		s->sweep_due = now + sweep_every_s;
+	}
+}
+
+static bool is_over(const struct sender *s, double now)
+{
+	bool idle = !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n;
+
+	return s->stopping && (idle || now >= s->stop_by);
+}
+
+static int wait_ms(const struct sender *s, double next, double now)
+{
+	int due = tele_db_wait_ms(s->db);
+	double until = fmin(next, s->look_due);
+
+	if (!s->epoch && tele_db_ready(s->db))
+		until = fmin(until, later(s->lead_due, now + 0.01));
+	until = fmin(until, now + (due >= 0 ? (double)due / 1000 : 60));
+	return until <= now ? 0 : (int)ceil((until - now) * 1000);
+}
+
+static void run(struct sender *s)
+{
+	for (;;) {
+		struct curl_waitfd fds[2] = {{.fd = s->signals, .events = CURL_WAIT_POLLIN}};
+		double now = now_s(), next;
+		unsigned n = 1;
+		short events;
+
+		take_signals(s, now);
+		keep_time(s, now);
+		drive_telegram(s, now);
+		drive_db(s);
+		next = start_due(s, now);
+		/* What was settled without a request is stored now, not at the next event. */
+		drive_db(s);
+		if (is_over(s, now))
+			return;
+		events = tele_db_events(s->db);
+		if (tele_db_fd(s->db) >= 0 && events) {
+			fds[1].fd = tele_db_fd(s->db);
+			fds[1].events = (short)((events & POLLIN ? CURL_WAIT_POLLIN : 0) | (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
+			n = 2;
+		}
+		tele_telegram_wait(s->telegram, fds, n, wait_ms(s, next, now));
+	}
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int send_loop(struct tele_conf *conf)
+{
+	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN};
+	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, "outbox"};
+	struct sender s = {.conf = conf, .batch = 1};
+
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	s.signals = watch_signals();
+	s.db = tele_db_new(conf->database, &use);
+	s.telegram = tele_telegram_new(conf->api_base, conf->bot_token, FLIGHT_S);
+	s.lanes = lanes_new(conf);
+	rate_init(&s.rate, (double)conf->send_rate, (double)conf->send_burst, now_s());
+	if (s.signals < 0 || !s.db || !s.telegram || !s.lanes)
+		return EXIT_FAILURE;
+	tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base), tele_int("send_rate", conf->send_rate));
+	run(&s);
+	tele_telegram_free(s.telegram);
+	tele_db_free(s.db);
+	lanes_free(s.lanes);
+	tele_settlements_release(&s.settling);
+	tele_settlements_release(&s.under_way);
+	close(s.signals);
+	curl_global_cleanup();
+	tele_log(TELE_INFO, "stopped");
+	return EXIT_SUCCESS;
+}
