@@ -46,6 +46,8 @@ struct sender {
 	double last_429;
 	long long last_429_chat;
 	bool look, stopping;
+	bool left_out;          /* the last take passed over chats that had rows in hand: more may wait for them */
+	bool again;             /* the database brought something that may be sent at once */
 	double stop_by;
 	int signals;
 };
@@ -380,7 +382,7 @@ static void on_rows(struct sender *s, const PGresult *res)
 		if (tele_outbox_read(res, i, &row) != TELE_OK || lanes_add(s->lanes, row, now) != TELE_OK)
 			tele_log(TELE_ERROR, "no_memory", tele_str("todo", "rows wait until the sender starts again"));
 	/* There may be more than one take brings. */
-	s->look = PQntuples(res) > 0;
+	s->look = s->again = PQntuples(res) > 0;
 }
 
 /* Parts are stored: their lanes may go on with the next. */
@@ -389,6 +391,8 @@ static void on_settled(struct sender *s, const PGresult *res)
 	struct lane *newer;
 
 	tele_settlements_reset(&s->under_way);
+	s->again = true;
+	s->look |= s->left_out;
 	for (struct lane *lane = lanes_first(s->lanes); lane; lane = newer) {
 		newer = lane->newer;
 		if (!lane->stored_with || lane->stored_with >= s->batch)
@@ -431,6 +435,7 @@ static enum tele_err send_take(struct sender *s)
 		if (lane->chat_id)
 			tele_array_int(&busy, lane->chat_id);
 	s->look = false;
+	s->left_out = lanes_first(s->lanes) != NULL;
 	rc = tele_outbox_take(s->db, s->epoch, &busy, TAKE);
 	tele_array_release(&busy);
 	return rc;
@@ -605,8 +610,11 @@ static void run(struct sender *s)
 		drive_telegram(s, now);
 		drive_db(s);
 		next = start_due(s, now);
-		/* What was settled without a request is stored now, not at the next event. */
+		s->again = false;
+		/* What was settled without a request is stored now, not at the next event; and what that brings may go at once. */
 		drive_db(s);
+		if (s->again)
+			continue;
 		if (is_over(s, now))
 			return;
 		events = tele_db_events(s->db);
