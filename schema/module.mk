@@ -12,6 +12,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0007-engine.sql \
 	schema/telemanager/0008-sender.sql \
 	schema/telemanager/0009-grants.sql \
-	schema/telemanager/0010-config.sql
+	schema/telemanager/0010-config.sql \
+	schema/telemanager/0011-operator.sql
 schemateleappdir = $(schemadir)/teleapp
 dist_schemateleapp_DATA = schema/teleapp/0001-example.sql

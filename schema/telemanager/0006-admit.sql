@@ -7,6 +7,10 @@ CREATE VIEW user_grant AS
 	SELECT m.user_id, rc.command_id, rc.constraints, rc.chat_id
 	FROM user_group_member m JOIN group_role gr ON gr.group_id = m.group_id JOIN role_command rc ON rc.role_id = gr.role_id;
 COMMENT ON VIEW user_grant IS 'What each person may run, through own roles and those of groups';
+COMMENT ON COLUMN user_grant.user_id IS 'Person';
+COMMENT ON COLUMN user_grant.command_id IS 'Command';
+COMMENT ON COLUMN user_grant.constraints IS 'Values allowed, by parameter';
+COMMENT ON COLUMN user_grant.chat_id IS 'Only in this chat; null: anywhere';
 
 CREATE FUNCTION grant_fits(p_constraints jsonb, p_args jsonb) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

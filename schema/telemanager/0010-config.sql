@@ -279,6 +279,3 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';
-
--- Functions made after the general grants are for the owner alone, unless said otherwise.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;

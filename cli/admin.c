@@ -1,0 +1,127 @@
+/*
+ * teleops admin create LOGIN: the first administrator, or another one, or a new password for one who forgot. The password never
+ * stands in an argument, where everybody on the machine could read it.
+ */
+#include "cli/pg.h"
+#include "cli/verb.h"
+
+#include <crypt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { PASSWORD_LEAST = 10, PASSWORD_MOST = 256, GENERATED = 20 };
+
+static bool read_line(char *out, size_t size)
+{
+	if (!fgets(out, (int)size, stdin))
+		return false;
+	out[strcspn(out, "\r\n")] = '\0';
+	return true;
+}
+
+/* Asks without showing what is typed. */
+static bool ask(const char *prompt, char *out, size_t size)
+{
+	struct termios old, hidden;
+	bool good;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &old) != 0)
+		return read_line(out, size);
+	hidden = old;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	fprintf(stderr, "%s: ", prompt);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	good = read_line(out, size);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	fputc('\n', stderr);
+	return good;
+}
+
+/* Letters and digits that are not taken for one another when somebody types them off a screen. */
+static void generate(char *out)
+{
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+	for (int i = 0; i < GENERATED; i++)
+		out[i] = letters[randombytes_uniform(sizeof letters - 1)];
+	out[GENERATED] = '\0';
+}
+
+static bool get_password(const struct call *c, char *out, size_t size)
+{
+	const char *given = getenv("TELEOPS_ADMIN_PASSWORD");
+	char again[PASSWORD_MOST + 2] = "";
+	bool good = true;
+
+	if (c->generate)
+		generate(out);
+	else if (given && *given)
+		snprintf(out, size, "%s", given);
+	else if ((good = ask("Password", out, size)) && isatty(STDIN_FILENO))
+		good = ask("Again", again, sizeof again) && !strcmp(out, again);
+	sodium_memzero(again, sizeof again);
+	if (!good)
+		fprintf(stderr, "teleops: no password, or not twice the same; give one on standard input, as TELEOPS_ADMIN_PASSWORD, or use --generate\n");
+	else if (strlen(out) < PASSWORD_LEAST || strlen(out) > PASSWORD_MOST)
+		fprintf(stderr, "teleops: a password has %d to %d characters\n", PASSWORD_LEAST, PASSWORD_MOST);
+	else
+		return true;
+	return false;
+}
+
+/* yescrypt with the library's own cost; false after saying why. */
+static bool hash(const char *password, struct crypt_data *data)
+{
+	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
+
+	if (crypt_gensalt_rn("$y$", 0, NULL, 0, salt, sizeof salt) && crypt_r(password, salt, data) && data->output[0] == '$')
+		return true;
+	fprintf(stderr, "teleops: crypt(3) on this system cannot make yescrypt hashes\n");
+	return false;
+}
+
+static bool store(PGconn *conn, const struct call *c, const char *login, const char *hashed)
+{
+	const char *values[] = {login, hashed, c->first_name, c->last_name, c->reset_password ? "t" : "f"};
+	PGresult *res = pg_run(conn, login, "SELECT config_administrator($1, $2, $3, $4, $5::boolean)", 5, values);
+	bool good = res != NULL;
+
+	PQclear(res);
+	return good;
+}
+
+static int create(const struct call *c, const char *login)
+{
+	char password[PASSWORD_MOST + 2] = "";
+	struct crypt_data *data = calloc(1, sizeof *data);
+	PGconn *conn = NULL;
+	bool good = false;
+
+	if (data && get_password(c, password, sizeof password) && hash(password, data))
+		conn = pg_open(c->conf->database, "database");
+	if (conn && store(conn, c, login, data->output)) {
+		printf("administrator %s %s\n", login, c->reset_password ? "has a new password" : "was created");
+		if (c->generate)
+			printf("password: %s\n", password);
+		good = true;
+	}
+	sodium_memzero(password, sizeof password);
+	PQfinish(conn);
+	free(data);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+int verb_admin(const struct call *c)
+{
+	if (strcmp(c->argv[0], "create")) {
+		fprintf(stderr, "teleops admin: there is no %s; see teleops admin --help\n", c->argv[0]);
+		return EXIT_USAGE;
+	}
+	if (sodium_init() < 0)
+		return EXIT_FAILED;
+	return create(c, c->argv[1]);
+}

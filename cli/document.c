@@ -1,0 +1,515 @@
+#include "cli/document.h"
+
+#include "lib/catalogue.h"
+#include "lib/cmdline.h"
+
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum type { TEXT, INTEGER, NUMBER, BOOLEAN, TEXTS, INTEGERS, OBJECTS, OBJECT, SCALAR };
+
+static const char *const type_names[] = {"a text", "a whole number", "a number", "true or false", "a list of texts", "a list of whole numbers",
+    "a list of objects", "an object", "a text, a number, true or false"};
+
+/* One key of one kind of object. for TEXT least and most are lengths in characters, for numbers values. */
+struct key {
+	const char *name;
+	enum type type;
+	bool required;
+	long long least, most;
+	const char *letters;  /* TEXT, TEXTS: allowed bytes; NULL: any but control characters; "": any */
+	const char *initial;  /* for --help */
+	const char *what;
+};
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define IDS 4503599627370495LL /* 52 bits (core.telegram.org/bots/api#user) */
+
+static const struct key organization_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {0},
+};
+static const struct key role_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"description", TEXT, false, 0, 1000, NULL, "\"\"", "what it is for"},
+    {0},
+};
+static const struct key group_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"roles", TEXTS, false, 1, 64, NULL, "[]", "roles of every member"},
+    {0},
+};
+static const struct key user_keys[] = {
+    {"login", TEXT, true, 1, 64, LOWER DIGITS "._@-", "", "unique short name"},
+    {"first_name", TEXT, false, 0, 64, NULL, "\"\"", "first name"},
+    {"last_name", TEXT, false, 0, 64, NULL, "\"\"", "last name"},
+    {"organization", TEXT, false, 1, 64, NULL, "none", "name of an organization"},
+    {"groups", TEXTS, false, 1, 64, NULL, "[]", "names of groups"},
+    {"telegram_ids", INTEGERS, false, 1, IDS, NULL, "[]", "numeric ids of Telegram accounts"},
+    {"roles", TEXTS, false, 1, 64, NULL, "[]", "names of roles"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: may do nothing"},
+    {"locale", TEXT, false, 2, 16, NULL, "\"en\"", "language"},
+    {"timezone", TEXT, false, 1, 64, NULL, "\"UTC\"", "time zone"},
+    {0},
+};
+static const struct key command_keys[] = {
+    {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "name after the slash"},
+    {"description", TEXT, false, 0, 256, NULL, "\"\"", "one line for menus and /help"},
+    {"detail", TEXT, false, 0, 4000, "", "\"\"", "more, for /help NAME"},
+    {"kind", TEXT, true, 1, 16, NULL, "", "exec or text"},
+    {"program", TEXT, false, 1, 255, NULL, "", "exec: file name within exec_dir"},
+    {"args", TEXTS, false, 0, 32768, "", "[]", "exec: arguments, {parameter} is replaced within one"},
+    {"template", TEXT, false, 1, 32768, "", "", "text: the answer; {parameter} and {user} are replaced"},
+    {"parameters", OBJECTS, false, 0, 64, NULL, "[]", "what is asked for, in order"},
+    {"timeout_s", INTEGER, false, 1, 604800, NULL, "60", "ended after so many seconds"},
+    {"grace_s", INTEGER, false, 0, 3600, NULL, "5", "seconds between TERM and KILL"},
+    {"output_limit", INTEGER, false, 1, 67108864, NULL, "262144", "bytes of output kept"},
+    {"queue", TEXT, false, 1, 32, LOWER DIGITS "_-", "\"default\"", "queue; made if it is new"},
+    {"priority", INTEGER, false, -100, 100, NULL, "0", "lower goes first"},
+    {"concurrency", INTEGER, false, 1, 100000, NULL, "none", "how many at once"},
+    {"idempotent", BOOLEAN, false, 0, 0, NULL, "false", "may be run again when an engine died"},
+    {"max_attempts", INTEGER, false, 1, 100, NULL, "3", "idempotent: how often"},
+    {"ordered", BOOLEAN, false, 0, 0, NULL, "false", "one at a time in a chat, first come first served"},
+    {"logged", BOOLEAN, false, 0, 0, NULL, "true", "false: output is sent, not kept"},
+    {"long_running", BOOLEAN, false, 0, 0, NULL, "false", "expected to take long"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
+    {0},
+};
+static const struct key parameter_keys[] = {
+    {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "for name=value and {name}"},
+    {"type", TEXT, true, 1, 16, NULL, "", "text, integer, number, boolean or choice"},
+    {"required", BOOLEAN, false, 0, 0, NULL, "false", "must be given"},
+    {"default", SCALAR, false, 0, 0, NULL, "none", "used when it is not given"},
+    {"minimum", NUMBER, false, 0, 0, NULL, "none", "least value, or length of a text"},
+    {"maximum", NUMBER, false, 0, 0, NULL, "none", "greatest value, or length of a text"},
+    {"choices", TEXTS, false, 1, 200, NULL, "[]", "choice: the values"},
+    {"help", TEXT, false, 0, 256, NULL, "\"\"", "one line for /help NAME"},
+    {0},
+};
+static const struct key grant_keys[] = {
+    {"role", TEXT, true, 1, 64, NULL, "", "name of a role"},
+    {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
+    {"constraints", OBJECT, false, 0, 0, NULL, "{}", "values allowed by parameter: {\"env\": [\"staging\"]}"},
+    {"chat_id", INTEGER, false, -IDS, IDS, NULL, "any", "only in this chat"},
+    {0},
+};
+
+/* What is known but belongs to a later version: said so, and not taken for a typing mistake. */
+static const char *const later_keys[] = {"secret", "pattern", "dangerous", "approvals", "interactive", NULL};
+
+struct check {
+	struct tele_buf *errors;
+	size_t before;
+};
+
+/* key is the part of path's object that is wrong; NULL: the whole. */
+static void complain(struct check *c, const char *path, const char *key, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void complain(struct check *c, const char *path, const char *key, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	tele_buf_printf(c->errors, "%s%s%s: %s\n", path, key ? "." : "", key ? key : "", text);
+}
+
+static bool is_number(struct json_object *v, enum type type)
+{
+	return json_object_is_type(v, json_type_int) || (type == NUMBER && json_object_is_type(v, json_type_double));
+}
+
+static void check_text(struct check *c, const char *path, const struct key *k, struct json_object *v)
+{
+	const char *s = json_object_get_string(v);
+	size_t bytes = (size_t)json_object_get_string_len(v);
+	long long n = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		n += (s[i] & 0xc0) != 0x80;
+	if (strlen(s) != bytes)
+		complain(c, path, NULL, "must not hold a NUL character");
+	else if (n < k->least || n > k->most)
+		complain(c, path, NULL, "must have %lld to %lld characters", k->least, k->most);
+	else if (k->letters && *k->letters && s[strspn(s, k->letters)])
+		complain(c, path, NULL, "may only hold %s", k->letters);
+	else if (!k->letters)
+		for (; *s; s++)
+			if ((unsigned char)*s < 0x20) {
+				complain(c, path, NULL, "must not hold control characters");
+				return;
+			}
+}
+
+static void check_number(struct check *c, const char *path, const struct key *k, struct json_object *v)
+{
+	if (k->type != NUMBER && (json_object_get_int64(v) < k->least || json_object_get_int64(v) > k->most))
+		complain(c, path, NULL, "must be from %lld to %lld", k->least, k->most);
+}
+
+static void check_list(struct check *c, const char *path, const struct key *k, struct json_object *v)
+{
+	for (size_t i = 0; i < json_object_array_length(v); i++) {
+		struct json_object *e = json_object_array_get_idx(v, i);
+		char at[300];
+
+		snprintf(at, sizeof at, "%s[%zu]", path, i);
+		if (k->type == TEXTS && json_object_is_type(e, json_type_string))
+			check_text(c, at, k, e);
+		else if (k->type == INTEGERS && json_object_is_type(e, json_type_int))
+			check_number(c, at, k, e);
+		else
+			complain(c, at, NULL, "must be a %s", k->type == TEXTS ? "text" : "whole number");
+	}
+}
+
+static bool has_type(struct json_object *v, enum type type)
+{
+	switch (type) {
+	case TEXT:
+		return json_object_is_type(v, json_type_string);
+	case INTEGER:
+	case NUMBER:
+		return is_number(v, type);
+	case BOOLEAN:
+		return json_object_is_type(v, json_type_boolean);
+	case TEXTS:
+	case INTEGERS:
+	case OBJECTS:
+		return json_object_is_type(v, json_type_array);
+	case OBJECT:
+		return json_object_is_type(v, json_type_object);
+	case SCALAR:
+		return json_object_is_type(v, json_type_string) || json_object_is_type(v, json_type_boolean) || is_number(v, NUMBER);
+	}
+	return false;
+}
+
+static void check_value(struct check *c, const char *path, const struct key *k, struct json_object *v)
+{
+	if (!has_type(v, k->type)) {
+		complain(c, path, NULL, "must be %s", type_names[k->type]);
+		return;
+	}
+	if (k->type == TEXT)
+		check_text(c, path, k, v);
+	else if (k->type == INTEGER || k->type == NUMBER)
+		check_number(c, path, k, v);
+	else if (k->type == TEXTS || k->type == INTEGERS)
+		check_list(c, path, k, v);
+}
+
+static const struct key *find_key(const struct key *keys, const char *name)
+{
+	for (; keys->name; keys++)
+		if (!strcmp(keys->name, name))
+			return keys;
+	return NULL;
+}
+
+static bool is_later(const char *name)
+{
+	for (size_t i = 0; later_keys[i]; i++)
+		if (!strcmp(later_keys[i], name))
+			return true;
+	return false;
+}
+
+/* Every key of an object against its table; false when it is no object at all. */
+static bool check_object(struct check *c, const char *path, const struct key *keys, struct json_object *o)
+{
+	char at[300];
+
+	if (!json_object_is_type(o, json_type_object)) {
+		complain(c, path, NULL, "must be an object");
+		return false;
+	}
+	json_object_object_foreach(o, name, v)
+	{
+		const struct key *k = find_key(keys, name);
+
+		snprintf(at, sizeof at, "%s.%.64s", path, name);
+		if (k)
+			check_value(c, at, k, v);
+		else
+			complain(c, at, NULL, is_later(name) ? "is not available yet" : "unknown key");
+	}
+	for (; keys->name; keys++)
+		if (keys->required && !json_object_object_get_ex(o, keys->name, NULL))
+			complain(c, path, keys->name, "is missing");
+	return true;
+}
+
+static const char *text_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+}
+
+static struct json_object *list_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_array) ? v : NULL;
+}
+
+static size_t length_of(struct json_object *list)
+{
+	return list ? json_object_array_length(list) : 0;
+}
+
+static bool is_true(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, key, &v) && json_object_get_boolean(v);
+}
+
+static void check_default(struct check *c, const char *path, struct json_object *o, struct json_object *value)
+{
+	static const char *const limits[] = {"minimum", "maximum"};
+	struct tele_parameter p = {.type = (char *)(uintptr_t)text_of(o, "type")};
+	struct json_object *choices = list_of(o, "choices"), *v;
+	struct tele_buf out = {0};
+
+	for (int i = 0; i < 2; i++)
+		if (json_object_object_get_ex(o, limits[i], &v))
+			*(i ? &p.maximum : &p.minimum) = (char *)(uintptr_t)json_object_get_string(v);
+	p.nchoices = length_of(choices);
+	p.choices = calloc(p.nchoices + 1, sizeof *p.choices);
+	for (size_t i = 0; p.choices && i < p.nchoices; i++)
+		p.choices[i] = (char *)(uintptr_t)json_object_get_string(json_object_array_get_idx(choices, i));
+	if (p.choices && tele_parameter_check(&p, json_object_get_string(value), &out) != TELE_OK)
+		complain(c, path, "default", "must be %s", tele_buf_text(&out));
+	free(p.choices);
+	tele_buf_release(&out);
+}
+
+static void check_range(struct check *c, const char *path, struct json_object *o, const char *type)
+{
+	struct json_object *least = NULL, *most = NULL;
+	bool has_least = json_object_object_get_ex(o, "minimum", &least), has_most = json_object_object_get_ex(o, "maximum", &most);
+
+	if (has_least && has_most && json_object_get_double(least) > json_object_get_double(most))
+		complain(c, path, "minimum", "is above the maximum");
+	if ((has_least || has_most) && (!strcmp(type, "boolean") || !strcmp(type, "choice")))
+		complain(c, path, has_least ? "minimum" : "maximum", "means nothing for type %s", type);
+}
+
+static void check_parameter(struct check *c, const char *path, struct json_object *o, bool *optional_before)
+{
+	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", NULL};
+	static const char *const later[] = {"duration", "date", "pattern", "user", "file", "target", NULL};
+	const char *type = text_of(o, "type");
+	struct json_object *value;
+	bool required = is_true(o, "required"), known = false;
+
+	for (size_t i = 0; types[i]; i++)
+		known |= !strcmp(types[i], type);
+	for (size_t i = 0; later[i]; i++)
+		if (!strcmp(later[i], type))
+			complain(c, path, "type", "%s is not available yet", type);
+	if (!known && *type)
+		complain(c, path, "type", "must be one of text, integer, number, boolean, choice");
+	if (!strcmp(type, "choice") && !length_of(list_of(o, "choices")))
+		complain(c, path, "choices", "is missing: a choice needs some");
+	check_range(c, path, o, type);
+	if (required && *optional_before)
+		complain(c, path, "required", "a required parameter cannot come after one that may be left out");
+	*optional_before |= !required;
+	if (!json_object_object_get_ex(o, "default", &value))
+		return;
+	if (required)
+		complain(c, path, "default", "a required parameter cannot have one");
+	else if (known)
+		check_default(c, path, o, value);
+}
+
+static bool has_parameter(struct json_object *parameters, const char *name, size_t n)
+{
+	for (size_t i = 0; i < length_of(parameters); i++) {
+		const char *p = text_of(json_object_array_get_idx(parameters, i), "name");
+
+		if (strlen(p) == n && !strncmp(p, name, n))
+			return true;
+	}
+	return false;
+}
+
+/* Each {name} of a template must be a parameter, or one of the words that are always there. */
+static void check_template(struct check *c, const char *path, struct json_object *parameters, const char *template, bool with_user)
+{
+	for (const char *s = strchr(template, '{'); s; s = strchr(s + 1, '{')) {
+		size_t n = strspn(s + 1, LOWER DIGITS "_");
+
+		if (!n || s[n + 1] != '}' || has_parameter(parameters, s + 1, n))
+			continue;
+		if (!with_user || (strncmp(s, "{user}", 6) && strncmp(s, "{person}", 8)))
+			complain(c, path, NULL, "there is no parameter for {%.*s}", (int)n, s + 1);
+	}
+}
+
+static void check_kind(struct check *c, const char *path, struct json_object *o)
+{
+	const char *kind = text_of(o, "kind"), *program = text_of(o, "program");
+	struct json_object *parameters = list_of(o, "parameters"), *args = list_of(o, "args");
+	char at[320];
+
+	if (!strcmp(kind, "sql") || !strcmp(kind, "http"))
+		complain(c, path, "kind", "%s is not available yet", kind);
+	else if (*kind && strcmp(kind, "exec") && strcmp(kind, "text"))
+		complain(c, path, "kind", "must be exec or text");
+	if (!strcmp(kind, "exec") && !*program)
+		complain(c, path, "program", "is missing: a command of kind exec needs one");
+	if (strchr(program, '/') || *program == '.')
+		complain(c, path, "program", "must be a file name within exec_dir");
+	if (!strcmp(kind, "text") && !*text_of(o, "template"))
+		complain(c, path, "template", "is missing: a command of kind text needs one");
+	for (size_t i = 0; i < length_of(args); i++) {
+		snprintf(at, sizeof at, "%s.args[%zu]", path, i);
+		if (json_object_is_type(json_object_array_get_idx(args, i), json_type_string))
+			check_template(c, at, parameters, json_object_get_string(json_object_array_get_idx(args, i)), false);
+	}
+	snprintf(at, sizeof at, "%s.template", path);
+	check_template(c, at, parameters, text_of(o, "template"), true);
+}
+
+static void check_command(struct check *c, const char *path, struct json_object *o)
+{
+	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
+	struct json_object *parameters = list_of(o, "parameters");
+	const char *name = text_of(o, "name");
+	bool optional_before = false;
+	char at[300];
+
+	for (size_t i = 0; i < length_of(parameters); i++) {
+		struct json_object *p = json_object_array_get_idx(parameters, i);
+
+		snprintf(at, sizeof at, "%s.parameters[%zu]", path, i);
+		if (!check_object(c, at, parameter_keys, p))
+			continue;
+		check_parameter(c, at, p, &optional_before);
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(text_of(json_object_array_get_idx(parameters, j), "name"), text_of(p, "name")))
+				complain(c, at, "name", "%s is named twice", text_of(p, "name"));
+	}
+	for (size_t i = 0; builtins[i]; i++)
+		if (!strcmp(builtins[i], name))
+			complain(c, path, "name", "/%s is built in", name);
+	if (*name && (*name < 'a' || *name > 'z'))
+		complain(c, path, "name", "must begin with a letter");
+	check_kind(c, path, o);
+}
+
+static void check_user(struct check *c, const char *path, struct json_object *o)
+{
+	const char *login = text_of(o, "login");
+
+	if (*login && strchr("._@-", *login))
+		complain(c, path, "login", "must begin with a letter or digit");
+}
+
+static void check_grant(struct check *c, const char *path, struct json_object *o)
+{
+	static const struct key values = {"", TEXTS, false, 0, 4096, "", "", ""};
+	struct json_object *constraints = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, "constraints", &constraints) || !json_object_is_type(constraints, json_type_object))
+		return;
+	json_object_object_foreach(constraints, name, v)
+	{
+		snprintf(at, sizeof at, "%s.constraints.%.64s", path, name);
+		check_value(c, at, &values, v);
+	}
+}
+
+static const struct section {
+	const char *name;
+	const struct key *keys;
+	const char *identity; /* key that must not come twice; NULL: the whole object */
+	void (*check)(struct check *c, const char *path, struct json_object *o);
+} sections[] = {
+    {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
+    {"users", user_keys, "login", check_user},          {"commands", command_keys, "name", check_command},
+    {"grants", grant_keys, NULL, check_grant},
+};
+
+enum { SECTIONS = sizeof sections / sizeof *sections };
+
+/* Names seen so far are kept in an object, so that a file with many thousand people is read in no time. */
+static void check_twice(struct check *c, const char *path, const struct section *s, struct json_object *seen, struct json_object *o)
+{
+	const char *id = s->identity ? text_of(o, s->identity) : json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+
+	if (*id && json_object_object_get_ex(seen, id, NULL))
+		complain(c, path, NULL, "%.200s stands here twice", id);
+	else
+		json_object_object_add(seen, id, json_object_new_boolean(1));
+}
+
+static void check_section(struct check *c, const struct section *s, struct json_object *list)
+{
+	struct json_object *seen = json_object_new_object();
+	char path[64];
+
+	if (!json_object_is_type(list, json_type_array))
+		complain(c, s->name, NULL, "must be a list");
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		snprintf(path, sizeof path, "%s[%zu]", s->name, i);
+		if (!check_object(c, path, s->keys, o))
+			continue;
+		check_twice(c, path, s, seen, o);
+		if (s->check)
+			s->check(c, path, o);
+	}
+	json_object_put(seen);
+}
+
+enum tele_err document_check(struct json_object *document, struct tele_buf *errors)
+{
+	struct check c = {errors, errors->len};
+
+	if (!json_object_is_type(document, json_type_object)) {
+		complain(&c, "file", NULL, "must be an object");
+		return TELE_INVALID;
+	}
+	json_object_object_foreach(document, name, list)
+	{
+		int i = 0;
+
+		while (i < SECTIONS && strcmp(sections[i].name, name))
+			i++;
+		if (i < SECTIONS)
+			check_section(&c, &sections[i], list);
+		else
+			complain(&c, name, NULL, "unknown key");
+	}
+	return errors->len == c.before ? TELE_OK : TELE_INVALID;
+}
+
+static void describe(struct tele_buf *out, const char *name, const struct key *keys)
+{
+	tele_buf_printf(out, "  %s\n", name);
+	for (; keys->name; keys++)
+		tele_buf_printf(out, "    %-14s %s; %s%s%s\n", keys->name, keys->what, type_names[keys->type],
+		    keys->required ? "; required" : *keys->initial ? "; default " : "", keys->required ? "" : keys->initial);
+}
+
+void document_describe(struct tele_buf *out)
+{
+	for (int i = 0; i < SECTIONS; i++) {
+		describe(out, sections[i].name, sections[i].keys);
+		if (sections[i].keys == command_keys)
+			describe(out, "commands: parameters", parameter_keys);
+	}
+}

@@ -1,0 +1,17 @@
+#ifndef CLI_DOCUMENT_H
+#define CLI_DOCUMENT_H
+
+#include "lib/buf.h"
+
+struct json_object;
+
+/*
+ * Checks the file that apply reads against one table of keys. Adds a line with path and reason for every error it finds; TELE_OK
+ * when there is none. What only the database knows (references, Telegram ids of others) is checked there.
+ */
+enum tele_err document_check(struct json_object *document, struct tele_buf *errors) TELE_MUST;
+
+/* The table as text: every key with type, default and meaning. */
+void document_describe(struct tele_buf *out);
+
+#endif

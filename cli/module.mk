@@ -1,0 +1,13 @@
+# The operator's tool.
+bin_PROGRAMS += teleops
+
+teleops_SOURCES = \
+	cli/teleops.c cli/verb.h \
+	cli/migrate.c \
+	cli/apply.c \
+	cli/export.c \
+	cli/admin.c \
+	cli/status.c \
+	cli/document.c cli/document.h \
+	cli/pg.c cli/pg.h
+teleops_LDADD = libteleops.a $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) -lm

@@ -1,0 +1,28 @@
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include "lib/conf.h"
+
+#include <stdbool.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What every verb is given: settings, and its own words after the options that are taken out. */
+struct call {
+	const struct tele_conf *conf;
+	int argc;    /* words left, the verb not counted */
+	char **argv;
+	bool json, dry_run, prune, generate, reset_password;
+	const char *first_name, *last_name;
+};
+
+int verb_migrate(const struct call *c);
+int verb_apply(const struct call *c);
+int verb_export(const struct call *c);
+int verb_admin(const struct call *c);
+int verb_status(const struct call *c);
+
+/* The keys of the file that apply reads, for --help. */
+void apply_describe(void);
+
+#endif
