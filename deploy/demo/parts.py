@@ -1,0 +1,49 @@
+"""The programs of the demo: one table of what is started how."""
+import os
+from dataclasses import dataclass, field
+
+from layout import SERVICE_USERS
+from prepare import pg_bin, web_user
+
+
+@dataclass
+class Part:
+    name: str
+    argv: list
+    user: str = "root"
+    env: dict = field(default_factory=dict)
+    stop: str = "SIGTERM"
+    grace: float = 40.0
+    # What stays behind when it is killed: by session (nginx's workers), by program (PostgreSQL's backends take sessions of their own).
+    orphans: str = "session"
+
+
+def fastcgi(at, name, user, program, env):
+    return Part(name, ["spawn-fcgi", "-n", "-s", f"{at.sockets}/{name}.sock", "-U", web_user(), "-G", web_user(), "-M", "0600", "-u", user, "-g", user,
+                       "--", os.path.join(at.app, "usr/libexec/teleops", program)], env=env)
+
+
+def postgres(at):
+    return Part("postgres", [os.path.join(pg_bin(), "postgres"), "-D", at.pg_data], "postgres", stop="SIGINT", orphans="program")
+
+
+def simulator(at):
+    return Part("simulator", ["/usr/bin/python3", "-B", os.path.join(at.app, "simulator/simulator.py"), "--listen", f"127.0.0.1:{at.chat_port}"], "nobody",
+                {"TELEOPS_BOT_TOKEN": at.token}, grace=5.0)
+
+
+def programs(at):
+    common = at.common()
+    bot, manager, sender = (SERVICE_USERS[n] for n in ("telebot", "telemanager", "telesender"))
+    engine_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_engine"), "TELEOPS_APP_DATABASE": at.conninfo("teleapp_reader", "teleapp")}
+    engine_env.setdefault("TELEOPS_ENGINE_NAME", "demo")
+    return [
+        fastcgi(at, "telebot", bot, "telebot.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"),
+                                                     "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}),
+        fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager")}),
+        # Its runner ends its commands when the engine is gone; a new engine waits for that.
+        Part("teleengine", [os.path.join(at.app, "usr/sbin/teleengine")], "root", engine_env, orphans="none"),
+        Part("telesender", [os.path.join(at.app, "usr/sbin/telesender")], sender,
+             {**common, "TELEOPS_DATABASE": at.conninfo("teleops_sender"), "TELEOPS_BOT_TOKEN_FILE": os.path.join(at.secret, "bot_token")}),
+        Part("nginx", ["nginx", "-c", os.path.join(at.etc, "nginx.conf"), "-p", at.nginx, "-e", "stderr"], stop="SIGQUIT", grace=10.0),
+    ]
