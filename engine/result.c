@@ -21,13 +21,14 @@ static const char *const words[] = {
     "exit status %d",             /* EXIT */
     "signal %d (%s)",             /* SIGNAL */
     "timed out after %d s",       /* TIMEOUT */
-    "cancelled",                  /* CANCELLED */
+    "ended early, because the engine stopped", /* CANCELLED */
     "could not start: %s",        /* NOT_STARTED */
     "nobody saw how it ended; it may or may not have done its work. Check before you send it again:\n%s", /* VANISHED */
     "(output cut: the first %zu of %lld bytes were kept)", /* CUT */
     "…",                          /* MORE */
+    "\n(shown: the first %zu of %zu characters)", /* SHOWN */
 };
-enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, NOT_STARTED, VANISHED, CUT, MORE };
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, NOT_STARTED, VANISHED, CUT, MORE, SHOWN };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
 
@@ -113,7 +114,7 @@ static void say_success(struct tele_buf *text, const struct tele_task *t, const 
 	shown = tele_text_cut(output, n, LONG_UNITS);
 	tele_buf_add(text, output, shown);
 	if (shown < n)
-		tele_buf_str(text, words[MORE]);
+		tele_buf_printf(text, words[SHOWN], tele_text_units(output, shown), tele_text_units(output, n));
 	note_cut(text, e);
 }
 

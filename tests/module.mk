@@ -43,3 +43,5 @@ tests_unit_test_update_SOURCES = tests/unit/test_update.c
 tests_unit_test_update_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_update_LDADD = $(UNIT_LDADD)
 endif
+
+EXTRA_DIST += tests/pytest.ini tests/support tests/simulator tests/cli tests/sql tests/integration

@@ -1,0 +1,34 @@
+import os
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from stack import Stack, stage_programs  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def stage():
+    directory = stage_programs()
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared(stage):
+    """One stack for all tests that leave it as they found it; the sender's rates are off."""
+    s = Stack(stage, TELEOPS_SEND_RATE=0, TELEOPS_SEND_RATE_CHAT=0, TELEOPS_SEND_RATE_GROUP=0)
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def stack(shared):
+    shared.sim.call("/sim/faults", method="DELETE")
+    shared.sim.call("/sim/reset", {})
+    shared.sim.call("/sim/start", {"people": [4001, 4002, 4003, *range(5001, 5051)]})
+    shared.sql("UPDATE chat SET blocked_at = NULL; DELETE FROM outbox_dead; DELETE FROM join_request")
+    with open(shared.marks, "w", encoding="utf-8"):
+        pass
+    return shared

@@ -1,0 +1,202 @@
+"""The whole stack, for tests: the demo's own supervisor with a directory and ports of its own."""
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import http.client
+import time
+
+import psycopg2
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+sys.path.insert(0, os.path.join(HERE, "../simulator"))
+from client import Client  # noqa: E402
+from support.cluster import BUILD, SOURCE  # noqa: E402
+
+SECRET = "integration-test-secret"
+TOKEN = "7000000001:integration_token"
+PARTS = ("telebot", "telemanager", "teleengine", "telesender", "nginx", "postgres")
+CROWD = range(5001, 5051)
+
+
+def free_ports(count):
+    held = [socket.socket() for _ in range(count)]
+    for s in held:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
+def example(marks):
+    """People and commands of the tests. marks: the file in which each run of /mark leaves a line."""
+    def text(name, **more):
+        return {"name": name, "type": "text", "required": True, **more}
+    exec_ = {"kind": "exec", "timeout_s": 60}
+    return {
+        "roles": [{"name": "crew"}, {"name": "few"}],
+        "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
+                  {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
+                  {"login": "gone", "telegram_ids": [4003], "roles": ["crew"], "enabled": False},
+                  *({"login": f"c{n}", "telegram_ids": [n], "roles": ["crew"]} for n in CROWD)],
+        "commands": [
+            {"name": "echo", "program": "echo", "args": ["{text}"], "parameters": [text("text")], "ordered": True, **exec_},
+            {"name": "mark", "program": "act", "args": ["mark", marks, "{word}", "{ms}"],
+             "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
+            {"name": "again", "program": "act", "args": ["mark", marks, "{word}", "{ms}"], "idempotent": True,
+             "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
+            {"name": "flood", "program": "act", "args": ["flood", "{bytes}"], "parameters": [{"name": "bytes", "type": "integer", "required": True}], **exec_},
+            {"name": "nonsense", "program": "act", "args": ["bytes"], **exec_},
+            {"name": "stubborn", "program": "act", "args": ["stubborn", "{name}"], "parameters": [text("name")], **exec_, "timeout_s": 1, "grace_s": 1},
+            {"name": "broken", "program": "act", "args": ["exit", "{status}"], "parameters": [{"name": "status", "type": "integer", "required": True}], **exec_},
+            {"name": "killed", "program": "act", "args": ["abort"], **exec_},
+            {"name": "absent", "program": "no-such-program", **exec_},
+            {"name": "typed", "kind": "text", "template": "{count} {ratio} {flag} {env}", "parameters": [
+                {"name": "count", "type": "integer", "required": True, "minimum": 1, "maximum": 9}, {"name": "ratio", "type": "number", "default": 0.5},
+                {"name": "flag", "type": "boolean", "default": False}, {"name": "env", "type": "choice", "choices": ["prod", "staging"], "default": "staging"}]},
+            {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
+                {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
+        ],
+        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "broken", "killed", "absent", "typed",
+                                                              "deploy")),
+                   {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
+    }
+
+
+def stage_programs():
+    """make install into a directory, with what the demo adds; once for all stacks of a run."""
+    stage = tempfile.mkdtemp(prefix="tele-stage.", dir="/var/tmp")
+    subprocess.run(["make", "-s", "-C", BUILD, "install", "prefix=/usr", "sysconfdir=/etc", f"DESTDIR={stage}"], check=True, stdout=subprocess.DEVNULL)
+    shutil.copytree(os.path.join(SOURCE, "deploy/demo"), os.path.join(stage, "demo"))
+    shutil.copytree(os.path.join(SOURCE, "tests/simulator"), os.path.join(stage, "simulator"))
+    shutil.copy(os.path.join(SOURCE, "nginx/teleops.conf.in"), os.path.join(stage, "demo"))
+    return stage
+
+
+class Stack:
+    def __init__(self, stage, **settings):
+        self.stage = stage
+        webhook, admin, chat = free_ports(3)
+        self.dir = f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}"
+        self.settings = {"TELEOPS_DEMO_DIR": self.dir, "TELEOPS_WEBHOOK_PORT": webhook, "TELEOPS_ADMIN_PORT": admin, "TELEOPS_CHAT_PORT": chat,
+                         "TELEOPS_WEBHOOK_SECRET": SECRET, "TELEOPS_BOT_TOKEN": TOKEN, **settings}
+        self.control(os.path.join(stage, "demo"), "install")
+        self.control(os.path.join(self.dir, "app/demo"), "start", "--detach")
+        self.env = self.read_env()
+        self.sim = Client(self.env["DEMO_CHAT_URL"].rstrip("/"))
+        self.context = ssl.create_default_context(cafile=self.env["DEMO_CERT"])
+        self.marks = os.path.join(self.dir, "marks")
+        with open(self.marks, "w", encoding="utf-8"):
+            os.chmod(self.marks, 0o666)
+        act = os.path.join(self.env["TELEOPS_EXEC_DIR"], "act")
+        subprocess.run(["cc", "-O1", "-o", act, os.path.join(HERE, "act.c")], check=True)
+        os.chmod(act, 0o755)
+        self.apply(example(self.marks))
+        self.sim.call("/sim/start", {"people": list(CROWD)})
+        self.next_update = 10 ** 12
+
+    def control(self, where, *argv):
+        told = "".join(f"{k}={v}\0" for k, v in self.settings.items())
+        done = subprocess.run(["/usr/bin/python3", "-B", os.path.join(where, "demo.py"), *argv], input=told.encode(), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=150, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stdout.decode())
+
+    def read_env(self):
+        text = subprocess.run(["bash", "-c", f". {self.dir}/demo.env; env -0"], stdout=subprocess.PIPE, check=True, env={}).stdout.decode()
+        return dict(w.split("=", 1) for w in text.split("\0") if "=" in w)
+
+    def stop(self):
+        self.control(os.path.join(self.dir, "app/demo"), "reset")
+
+    # -- looking and touching
+
+    def teleops(self, *argv, stdin=""):
+        return subprocess.run([os.path.join(self.env["DEMO_BIN"], "teleops"), *argv], input=stdin, env=self.env, universal_newlines=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+
+    def apply(self, document):
+        done = self.teleops("apply", "-", stdin=json.dumps(document))
+        assert done.returncode == 0, done.stderr
+
+    def sql(self, text, values=None):
+        conn = psycopg2.connect(self.env["TELEOPS_DATABASE"])
+        try:
+            conn.autocommit = True
+            with conn.cursor() as cur:
+                cur.execute(text, values)
+                return cur.fetchall() if cur.description else []
+        finally:
+            conn.close()
+
+    def count(self, table, where="true", values=None):
+        return self.sql(f"SELECT count(*) FROM {table} WHERE {where}", values)[0][0]
+
+    def pid(self, name):
+        with open(os.path.join(self.dir, "run", f"{name}.pid"), encoding="utf-8") as f:
+            return int(f.read().split()[0])
+
+    def kill(self, name, what=signal.SIGKILL):
+        """Kills one part and waits until another has its place."""
+        old = self.pid(name)
+        os.kill(old, what)
+        assert self.wait(lambda: self.pid(name) != old, 60), f"{name} did not come back"
+
+    @staticmethod
+    def wait(what, timeout=20.0, pause=0.05):
+        until = time.monotonic() + timeout
+        while True:
+            found = what()
+            if found or time.monotonic() > until:
+                return found
+            time.sleep(pause)
+
+    def settled(self, timeout=60.0):
+        """Nothing left to deliver, to do, or to send."""
+        return self.wait(lambda: self.sim.health()["pending"] == 0 and self.sql("SELECT (SELECT count(*) FROM task) + (SELECT count(*) FROM outbox)")[0][0] == 0,
+                         timeout, 0.1)
+
+    def logged(self, name):
+        with open(os.path.join(self.dir, "log", f"{name}.log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def marked(self):
+        with open(self.marks, encoding="utf-8") as f:
+            return f.read().split()
+
+    # -- the webhook, without Telegram between
+
+    def connection(self, port="TELEOPS_WEBHOOK_PORT"):
+        return http.client.HTTPSConnection("127.0.0.1", int(self.env[port]), timeout=60, context=self.context)
+
+    def post(self, body, headers=None, connection=None, method="POST", path="/webhook"):
+        """(status, headers, text)."""
+        own = connection or self.connection()
+        if not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        base = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}
+        merged = {k: v for k, v in {**base, **(headers or {})}.items() if v is not None}
+        own.request(method, path, body=body.encode() if isinstance(body, str) else body, headers=merged)
+        answer = own.getresponse()
+        text = answer.read().decode(errors="replace")
+        if not connection:
+            own.close()
+        return answer.status, dict(answer.getheaders()), text
+
+    def number(self):
+        self.next_update += 1
+        return self.next_update
+
+    def message(self, who, text, **more):
+        """A message as Telegram tells it."""
+        chat = {"id": who, "type": "private", "first_name": "X"}
+        entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}] if text.startswith("/") else []
+        return {"message_id": 1, "date": int(time.time()), "chat": chat, "from": {"id": who, "is_bot": False, "first_name": "X"}, "text": text,
+                "entities": entities, **more}
