@@ -45,7 +45,7 @@ struct sender {
 	int failures;           /* in a row, over all chats */
 	double last_429;
 	long long last_429_chat;
-	bool look, stopping;
+	bool look, stopping, standing_by;
 	bool left_out;          /* the last take passed over chats that had rows in hand: more may wait for them */
 	bool again;             /* the database brought something that may be sent at once */
 	double stop_by;
@@ -366,8 +366,13 @@ static void ask_me(struct sender *s, double now)
 static void on_lead(struct sender *s, const PGresult *res)
 {
 	s->lead_due = now_s() + lead_every_s;
-	if (PQgetisnull(res, 0, 0))
+	if (PQgetisnull(res, 0, 0)) {
+		if (!s->standing_by)
+			tele_log(TELE_INFO, "standing_by", tele_str("why", "another sender is active"));
+		s->standing_by = true;
 		return;
+	}
+	s->standing_by = false;
 	s->epoch = tele_db_int(res, 0, 0);
 	s->look = true;
 	tele_log(TELE_INFO, "active", tele_int("epoch", s->epoch));
@@ -475,7 +480,7 @@ static void on_connection_lost(struct sender *s)
 {
 	s->op = NONE;
 	if (s->epoch)
-		tele_log(TELE_WARN, "stand_by", tele_str("why", "the database connection, and the lead with it, is gone"));
+		tele_log(TELE_WARN, "lead_lost", tele_str("why", "the database connection, and the lead with it, is gone"));
 	s->epoch = 0;
 	s->lead_due = 0;
 	lanes_abandon(s->lanes);

@@ -1,6 +1,7 @@
 #include "lib/update.h"
 
 #include <json-c/json.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,7 +93,8 @@ static void read_message(struct tele_update *u, struct json_object *message)
 	u->text = string(u, message, "text");
 	if (!*u->text)
 		u->text = string(u, message, "caption");
-	u->forwarded = member(message, "forward_origin", json_type_object) || member(message, "forward_date", json_type_int);
+	u->forwarded = member(message, "forward_origin", json_type_object) || member(message, "forward_date", json_type_int) ||
+	    member(message, "via_bot", json_type_object);
 	if (*u->text)
 		u->kind = TELE_UPDATE_MESSAGE;
 }
@@ -148,6 +150,12 @@ enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t 
 		return TELE_INVALID;
 	}
 	u->update_id = number(json, "update_id");
+	/* json-c gives the nearest number it has for one that is too large. */
+	if (u->update_id == INT64_MAX || u->update_id == INT64_MIN) {
+		*why = "update_id is out of range";
+		tele_update_release(u);
+		return TELE_INVALID;
+	}
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
 		if ((o = member(json, readers[i].key, json_type_object)))
 			readers[i].read(u, o);

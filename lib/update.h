@@ -28,7 +28,7 @@ struct tele_update {
 	const char *chat_type, *chat_title;
 	long long thread_id; /* 0: none, or the General topic */
 	long long message_id;
-	bool forwarded;
+	bool forwarded;          /* or sent through another bot: somebody else's words */
 	const char *text;        /* text or caption */
 	const char *callback_id; /* TELE_UPDATE_CALLBACK */
 	const char *callback_data;

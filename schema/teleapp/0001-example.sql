@@ -15,6 +15,10 @@ COMMENT ON COLUMN customer_order.item IS 'What';
 COMMENT ON COLUMN customer_order.quantity IS 'How many';
 COMMENT ON COLUMN customer_order.state IS 'Where it stands';
 COMMENT ON COLUMN customer_order.created_at IS 'When';
+DO $$ BEGIN
+	EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+	EXECUTE format('GRANT CONNECT ON DATABASE %I TO teleapp_reader, teleapp_writer', current_database());
+END $$;
 GRANT USAGE ON SCHEMA public TO teleapp_reader, teleapp_writer;
 GRANT SELECT ON customer_order TO teleapp_reader, teleapp_writer;
 GRANT INSERT, UPDATE ON customer_order TO teleapp_writer;
