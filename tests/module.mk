@@ -1,7 +1,6 @@
-# Unit tests of libteleops; the daemons' and the tool's stand in their rooms' lists.
-# Those that need a database make a private cluster and are part of ./check's sql stage instead.
+# Unit tests, by what they test: libteleops first, then what the daemons keep to themselves. They need no database.
 if HAVE_CMOCKA
-LIB_TESTS = \
+UNIT_TESTS = \
 	tests/unit/test_array \
 	tests/unit/test_buf \
 	tests/unit/test_catalogue \
@@ -9,11 +8,19 @@ LIB_TESTS = \
 	tests/unit/test_conf \
 	tests/unit/test_db \
 	tests/unit/test_decide \
+	tests/unit/test_expand \
 	tests/unit/test_log \
-	tests/unit/test_update
-check_PROGRAMS += $(LIB_TESTS)
+	tests/unit/test_outbox \
+	tests/unit/test_task \
+	tests/unit/test_telegram \
+	tests/unit/test_text \
+	tests/unit/test_update \
+	tests/unit/test_lane \
+	tests/unit/test_rate \
+	tests/unit/test_result
+check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
 
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
@@ -36,12 +43,36 @@ tests_unit_test_db_LDADD = $(UNIT_LDADD)
 tests_unit_test_decide_SOURCES = tests/unit/test_decide.c
 tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decide_LDADD = $(UNIT_LDADD)
+tests_unit_test_expand_SOURCES = tests/unit/test_expand.c
+tests_unit_test_expand_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_expand_LDADD = $(UNIT_LDADD)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_LDADD)
+tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c
+tests_unit_test_outbox_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
+tests_unit_test_task_SOURCES = tests/unit/test_task.c
+tests_unit_test_task_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_task_LDADD = $(UNIT_LDADD)
+tests_unit_test_telegram_SOURCES = tests/unit/test_telegram.c
+tests_unit_test_telegram_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_telegram_LDADD = $(UNIT_LDADD)
+tests_unit_test_text_SOURCES = tests/unit/test_text.c
+tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_text_LDADD = $(UNIT_LDADD)
 tests_unit_test_update_SOURCES = tests/unit/test_update.c
 tests_unit_test_update_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_update_LDADD = $(UNIT_LDADD)
+tests_unit_test_lane_SOURCES = tests/unit/test_lane.c engine/lane.c engine/rate.c
+tests_unit_test_lane_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lane_LDADD = $(UNIT_LDADD)
+tests_unit_test_rate_SOURCES = tests/unit/test_rate.c engine/rate.c
+tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_LDADD = $(UNIT_LDADD)
+tests_unit_test_result_SOURCES = tests/unit/test_result.c engine/result.c
+tests_unit_test_result_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_result_LDADD = $(UNIT_LDADD)
 endif
 
 EXTRA_DIST += tests/pytest.ini tests/support tests/simulator tests/cli tests/sql tests/integration

@@ -114,7 +114,12 @@ class Stack:
         return dict(w.split("=", 1) for w in text.split("\0") if "=" in w)
 
     def stop(self):
+        """Stops it; what a sanitizer had to say, if it was built with one, fails the test."""
+        self.control(os.path.join(self.dir, "app/demo"), "stop")
+        said = [line for name in (*PARTS, "simulator") for line in self.logged(name).splitlines()
+                if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
         self.control(os.path.join(self.dir, "app/demo"), "reset")
+        assert said == []
 
     # -- looking and touching
 

@@ -1,0 +1,96 @@
+#include "engine/result.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+static struct tele_task task = {.id = 17, .attempt = 1, .command = "backup", .line = "/backup db", .timeout_s = 60};
+
+static struct tele_result make(struct ending e, const char *output, size_t n, long long total)
+{
+	struct tele_result r;
+
+	e.output = output;
+	e.size = n;
+	e.total = total;
+	e.why = e.why ? e.why : "";
+	assert_int_equal(result_make(&task, &e, &r), TELE_OK);
+	return r;
+}
+
+static const struct ending fine = {.exit_status = 0, .signal = -1, .started = true, .started_at = 10, .finished_at = 10.2};
+
+static void a_short_success_is_its_output(void **state)
+{
+	struct tele_result r = make(fine, "hello\n", 6, 6);
+
+	assert_string_equal(r.state, "done");
+	assert_string_equal(r.text, "hello");
+	assert_string_equal(r.entities, "");
+	assert_string_equal(r.output, "hello\n");
+	tele_result_release(&r);
+	r = make(fine, " \n", 2, 2);
+	assert_non_null(strstr(r.text, "no output"));
+	tele_result_release(&r);
+}
+
+static void a_slow_one_has_a_head(void **state)
+{
+	struct ending e = fine;
+	struct tele_result r;
+
+	e.finished_at = 100;
+	r = make(e, "ok\n", 3, 3);
+	assert_string_equal(r.text, "/backup · task 17 · 1 min 30 s\nok");
+	tele_result_release(&r);
+}
+
+static void a_failure_tells_how_and_its_tail(void **state)
+{
+	struct ending e = fine;
+	struct tele_result r;
+
+	e.exit_status = 3;
+	r = make(e, "it broke\n", 9, 9);
+	assert_string_equal(r.state, "failed");
+	assert_string_equal(r.text, "/backup · task 17 failed: exit status 3\nit broke");
+	assert_string_equal(r.entities, "[{\"type\":\"pre\",\"offset\":40,\"length\":8}]");
+	tele_result_release(&r);
+	e.exit_status = -1;
+	e.signal = 9;
+	r = make(e, "", 0, 0);
+	assert_non_null(strstr(r.text, "signal 9"));
+	tele_result_release(&r);
+	e.timed_out = true;
+	r = make(e, "", 0, 0);
+	assert_string_equal(r.state, "timeout");
+	tele_result_release(&r);
+	e.vanished = true;
+	r = make(e, "", 0, 0);
+	assert_string_equal(r.state, "lost");
+	assert_non_null(strstr(r.text, "/backup db"));
+	tele_result_release(&r);
+}
+
+static void what_was_cut_ends_with_a_whole_character_and_says_so(void **state)
+{
+	struct tele_result r = make(fine, "caf\xc3", 4, 5000);
+
+	assert_true(r.output_cut);
+	assert_string_equal(r.output, "caf");
+	assert_non_null(strstr(r.text, "of 5000 bytes"));
+	tele_result_release(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(a_slow_one_has_a_head),
+	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,64 @@
+#include "lib/task.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <json-c/json.h>
+#include <string.h>
+
+/* An answer of engine_step() without a server: columns in the order of its result. */
+static PGresult *answer(const char *const *values, int n)
+{
+	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PGresAttDesc columns[32] = {{0}};
+
+	for (int i = 0; i < n; i++)
+		columns[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"c"};
+	assert_true(PQsetResultAttrs(res, n, columns));
+	for (int i = 0; i < n; i++)
+		assert_true(PQsetvalue(res, 0, i, (char *)(uintptr_t)values[i], values[i] ? (int)strlen(values[i]) : -1));
+	return res;
+}
+
+static void reads_a_claim(void **state)
+{
+	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "/say hi", "ada",
+	    "Ada L", "4001", "-2001", NULL, "12", "900"};
+	PGresult *res = answer(values, sizeof values / sizeof *values);
+	enum tele_answer_kind kind;
+	struct tele_task t;
+
+	assert_int_equal(tele_task_read(res, 0, &kind, &t), TELE_OK);
+	assert_int_equal(kind, TELE_ANSWER_CLAIM);
+	assert_int_equal(t.id, 17);
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.nargv, 2);
+	assert_string_equal(t.argv[1], "{text}");
+	assert_true(t.idempotent);
+	assert_int_equal(t.chat_id, -2001);
+	assert_int_equal(t.thread_id, 0);
+	tele_task_release(&t);
+	PQclear(res);
+}
+
+static void refuses_what_it_does_not_know(void **state)
+{
+	const char *values[] = {"dance", "17", "2", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+	PGresult *res = answer(values, sizeof values / sizeof *values);
+	enum tele_answer_kind kind;
+	struct tele_task t;
+
+	assert_int_equal(tele_task_read(res, 0, &kind, &t), TELE_INVALID);
+	PQclear(res);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(reads_a_claim), cmocka_unit_test(refuses_what_it_does_not_know)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
