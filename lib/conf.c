@@ -213,7 +213,7 @@ enum tele_err tele_conf_load(struct tele_conf *conf, struct tele_buf *err)
 	for (size_t i = 0; i < SETTINGS; i++)
 		if (settings[i].initial)
 			assign(conf, &settings[i], settings[i].initial, "default", err);
-	read_file(conf, named ? path : TELE_SYSCONFDIR "/teleops.conf", named, err);
+	read_file(conf, named ? path : TELE_SYSCONFDIR "/teleops/teleops.conf", named, err);
 	read_environment(conf, err);
 	read_secret(&conf->bot_token, conf->bot_token_file, "bot_token_file", err);
 	read_secret(&conf->webhook_secret, conf->webhook_secret_file, "webhook_secret_file", err);

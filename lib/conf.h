@@ -4,7 +4,7 @@
 #include "lib/buf.h"
 
 /*
- * Settings: `key = value` lines of the file named by TELEOPS_CONFIG (default SYSCONFDIR/teleops.conf, which may be
+ * Settings: `key = value` lines of the file named by TELEOPS_CONFIG (default SYSCONFDIR/teleops/teleops.conf, which may be
  * missing), then TELEOPS_KEY of the environment, which wins. An empty value is as good as none. The table in conf.c is
  * the only list of keys. Strings belong to the struct.
  */
