@@ -91,12 +91,27 @@ static void note_cut(struct tele_buf *text, const struct ending *e)
 	tele_buf_printf(text, words[CUT], e->size, e->total);
 }
 
-static void say_success(struct tele_buf *text, const struct tele_task *t, const struct ending *e, const char *output, size_t n)
+/* Lines with gaps or tabs in them are columns, which only a fixed width keeps in place. */
+static bool is_table(const char *output, size_t n)
+{
+	return memchr(output, '\n', n) && (memmem(output, n, "  ", 2) || memchr(output, '\t', n));
+}
+
+/* From the text's byte `from` to its end. */
+static void set_fixed_width(struct tele_buf *entities, const struct tele_buf *text, size_t from)
+{
+	size_t offset = tele_text_units(text->data, from);
+
+	tele_buf_printf(entities, "[{\"type\":\"pre\",\"offset\":%zu,\"length\":%zu}]", offset, tele_text_units(text->data, text->len) - offset);
+}
+
+static void say_success(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e, const char *output,
+    size_t n)
 {
 	double took = e->finished_at - e->started_at;
 	bool is_short = took < QUICK_S && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
 	struct tele_buf duration = {0};
-	size_t shown;
+	size_t shown, from;
 
 	n = without_trailing_space(output, n);
 	if (!n) {
@@ -105,6 +120,8 @@ static void say_success(struct tele_buf *text, const struct tele_task *t, const 
 	}
 	if (is_short) {
 		tele_buf_add(text, output, n);
+		if (is_table(output, n))
+			set_fixed_width(entities, text, 0);
 		return;
 	}
 	say_duration(&duration, took);
@@ -112,7 +129,10 @@ static void say_success(struct tele_buf *text, const struct tele_task *t, const 
 	tele_buf_release(&duration);
 	tele_buf_char(text, '\n');
 	shown = tele_text_cut(output, n, LONG_UNITS);
+	from = text->len;
 	tele_buf_add(text, output, shown);
+	if (is_table(output, n))
+		set_fixed_width(entities, text, from);
 	if (shown < n)
 		tele_buf_printf(text, words[SHOWN], tele_text_units(output, shown), tele_text_units(output, n));
 	note_cut(text, e);
@@ -123,7 +143,7 @@ static void say_failure(struct tele_buf *text, struct tele_buf *entities, const 
     const char *output, size_t n)
 {
 	struct tele_buf how = {0};
-	size_t at, offset;
+	size_t at, from;
 
 	say_how(&how, t, e);
 	tele_buf_printf(text, words[FAILED], t->command, t->id, tele_buf_text(&how));
@@ -133,11 +153,11 @@ static void say_failure(struct tele_buf *text, struct tele_buf *entities, const 
 		return;
 	at = tele_text_tail(output, n, TAIL_UNITS);
 	tele_buf_char(text, '\n');
-	offset = tele_text_units(text->data, text->len);
+	from = text->len;
 	if (at)
 		tele_buf_str(text, words[MORE]);
 	tele_buf_add(text, output + at, n - at);
-	tele_buf_printf(entities, "[{\"type\":\"pre\",\"offset\":%zu,\"length\":%zu}]", offset, tele_text_units(text->data, text->len) - offset);
+	set_fixed_width(entities, text, from);
 	note_cut(text, e);
 }
 
@@ -181,7 +201,7 @@ enum tele_err result_make(const struct tele_task *task, const struct ending *e, 
 	}
 	tele_text_clean(&output, e->output, whole);
 	if (!strcmp(r->state, "done"))
-		say_success(&text, task, e, tele_buf_text(&output), output.len);
+		say_success(&text, &entities, task, e, tele_buf_text(&output), output.len);
 	else
 		say_failure(&text, &entities, task, e, tele_buf_text(&output), output.len);
 	return complete(r, &text, &entities, &output, e->why);

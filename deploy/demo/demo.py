@@ -142,7 +142,10 @@ def seed(at):
     for name in ("telemanager", "teleapp"):
         if not psql(at, "-c", f"SELECT 1 FROM pg_database WHERE datname = '{name}'").strip():
             psql(at, "-c", f"CREATE DATABASE {name} OWNER teleops_owner")
-    teleops(at, "migrate")
+    try:
+        teleops(at, "migrate")
+    except Trouble as e:
+        raise Trouble(f"{e}\nThe databases of a former start stay until ./demo --reset") from None
     password = at.kept.get("DEMO_ADMIN_PASSWORD")
     if not password:
         password = at.value("TELEOPS_ADMIN_PASSWORD") or secrets.token_urlsafe(12)

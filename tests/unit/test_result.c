@@ -39,6 +39,18 @@ static void a_short_success_is_its_output(void **state)
 	tele_result_release(&r);
 }
 
+static void columns_keep_their_places(void **state)
+{
+	struct tele_result r = make(fine, "Size  Used\n252G   17G\n", 22, 22);
+
+	assert_string_equal(r.text, "Size  Used\n252G   17G");
+	assert_string_equal(r.entities, "[{\"type\":\"pre\",\"offset\":0,\"length\":21}]");
+	tele_result_release(&r);
+	r = make(fine, "one\ntwo\n", 8, 8);
+	assert_string_equal(r.entities, "");
+	tele_result_release(&r);
+}
+
 static void a_slow_one_has_a_head(void **state)
 {
 	struct ending e = fine;
@@ -89,7 +101,7 @@ static void what_was_cut_ends_with_a_whole_character_and_says_so(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(a_slow_one_has_a_head),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(columns_keep_their_places), cmocka_unit_test(a_slow_one_has_a_head),
 	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,7 @@ async function draw() {
   const box = $("messages");
   const low = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
   box.replaceChildren(...messages.slice(-300).map(bubble));
+  if (!messages.length) box.append(Object.assign(document.createElement("p"), { className: "empty", textContent: "Nothing here yet. Write /start or /help." }));
   if (low) box.scrollTop = box.scrollHeight;
   world = await ask("world");
   const menu = Object.entries(world.menus).filter(([scope]) => scope.includes("default") || scope.includes(String(chat))).flatMap(([, list]) => list);
@@ -138,5 +139,6 @@ $("chat").onchange = () => { kept("chat", here()); fillTopics(); draw(); };
   fill($("person"), world.people.map((p) => [p.id, name(p)]), kept("person"));
   if (!$("person").value) $("person").selectedIndex = 0;
   fillChats();
+  await draw();
   new EventSource("sim/events").onmessage = () => draw().catch((e) => notice(e.message));
 })();
