@@ -5,6 +5,7 @@
 #include "cli/document.h"
 #include "cli/pg.h"
 #include "cli/verb.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -33,46 +34,18 @@ static bool slurp(const char *path, struct tele_buf *text)
 	return n == 0;
 }
 
-/* The line of a byte in a text. */
-static int line_at(const char *text, size_t at)
-{
-	int line = 1;
-
-	for (size_t i = 0; i < at && text[i]; i++)
-		line += text[i] == '\n';
-	return line;
-}
-
-/* NULL after saying where it is no JSON. The caller puts the object. */
-static struct json_object *parse(const char *path, const struct tele_buf *text)
-{
-	struct json_tokener *tok = json_tokener_new_ex(DEPTH_MOST);
-	struct json_object *o = NULL;
-
-	if (!tok)
-		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* The closing NUL goes along: a number or a word at the very end is complete only with it. */
-	o = json_tokener_parse_ex(tok, tele_buf_text(text), (int)text->len + 1);
-	if (json_tokener_get_error(tok) != json_tokener_success) {
-		fprintf(stderr, "teleops: %s:%d: %s\n", path, line_at(tele_buf_text(text), json_tokener_get_parse_end(tok)),
-		    json_tokener_error_desc(json_tokener_get_error(tok)));
-		json_object_put(o);
-		o = NULL;
-	} else if (!o) {
-		fprintf(stderr, "teleops: %s: holds null; it must hold an object\n", path);
-	}
-	json_tokener_free(tok);
-	return o;
-}
-
 static struct json_object *read_document(const char *path)
 {
 	struct tele_buf text = {0}, errors = {0};
 	struct json_object *o = NULL;
+	const char *why;
+	int line;
 
-	if (slurp(path, &text))
-		o = parse(path, &text);
+	if (slurp(path, &text)) {
+		o = tele_json_parse(tele_buf_text(&text), text.len, DEPTH_MOST, &why, &line);
+		if (!o)
+			fprintf(stderr, "teleops: %s:%d: %s\n", path, line, why);
+	}
 	if (o && document_check(o, &errors) != TELE_OK) {
 		fprintf(stderr, "%steleops: %s was refused; nothing was changed\n", tele_buf_text(&errors), path);
 		json_object_put(o);

@@ -6,6 +6,7 @@ libteleops_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/conf.c lib/conf.h \
 	lib/text.c lib/text.h \
+	lib/json.c lib/json.h \
 	lib/array.c lib/array.h \
 	lib/stmt.c lib/stmt.h \
 	lib/db.c lib/db.h \

@@ -21,6 +21,19 @@ static size_t sequence(const unsigned char *s, size_t n)
 	return need;
 }
 
+size_t tele_text_decode(const char *text, size_t n, uint32_t *character)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = n ? sequence(s, n) : 0;
+
+	if (!len)
+		return 0;
+	*character = len == 1 ? s[0] : s[0] & (0x7fU >> len);
+	for (size_t i = 1; i < len; i++)
+		*character = *character << 6 | (s[i] & 0x3fU);
+	return len;
+}
+
 void tele_text_clean(struct tele_buf *out, const char *bytes, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)bytes;

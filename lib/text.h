@@ -3,11 +3,15 @@
 
 #include "lib/buf.h"
 
+#include <stdint.h>
+
 /*
  * UTF-8 as Telegram counts it. Lengths of messages and offsets of entities are UTF-16 units
  * (core.telegram.org/api/entities, "Entity length").
  */
 
+/* Bytes of the valid UTF-8 character at text, of n bytes (RFC 3629), and which it is; 0: there is none. */
+size_t tele_text_decode(const char *text, size_t n, uint32_t *character);
 /* Adds n bytes as valid UTF-8 without NUL: every invalid sequence becomes U+FFFD, NUL is left out. */
 void tele_text_clean(struct tele_buf *out, const char *bytes, size_t n);
 /* UTF-16 units of n bytes of valid UTF-8. */

@@ -1,5 +1,7 @@
 #include "lib/update.h"
 
+#include "lib/json.h"
+
 #include <json-c/json.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -127,20 +129,12 @@ static const struct {
 
 enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t n, const char **why)
 {
-	struct json_tokener *tok = json_tokener_new_ex(DEPTH);
-	struct json_object *json = NULL;
+	struct json_object *json = tele_json_parse(body, n, DEPTH, why, NULL);
 	struct json_object *o;
 
 	memset(u, 0, sizeof *u);
 	u->username = u->first_name = u->last_name = u->language = u->chat_type = u->chat_title = "";
 	u->text = u->callback_id = u->callback_data = u->member_status = "";
-	if (!tok)
-		return TELE_NOMEM;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	if (n < INT32_MAX)
-		json = json_tokener_parse_ex(tok, body, (int)n);
-	*why = json_tokener_error_desc(json_tokener_get_error(tok));
-	json_tokener_free(tok);
 	if (!json)
 		return TELE_INVALID;
 	u->json = json;

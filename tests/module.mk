@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	tests/unit/test_db \
 	tests/unit/test_decide \
 	tests/unit/test_expand \
+	tests/unit/test_json \
 	tests/unit/test_log \
 	tests/unit/test_outbox \
 	tests/unit/test_task \
@@ -46,6 +47,9 @@ tests_unit_test_decide_LDADD = $(UNIT_LDADD)
 tests_unit_test_expand_SOURCES = tests/unit/test_expand.c
 tests_unit_test_expand_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_expand_LDADD = $(UNIT_LDADD)
+tests_unit_test_json_SOURCES = tests/unit/test_json.c
+tests_unit_test_json_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_json_LDADD = $(UNIT_LDADD)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_LDADD)

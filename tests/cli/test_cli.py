@@ -150,6 +150,7 @@ def test_a_change_raises_the_catalogue_version(teleops):
 @pytest.mark.parametrize("document, complaint", [
     ("", "-:1:"),
     ("[1]", "must be an object"),
+    ("null", "it is null"),
     ("{\"users\": [}", "-:1:"),
     ("{\"users\": {}}", "users: must be a list"),
     ("[" * 200000, "nesting too deep"),
