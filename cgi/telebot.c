@@ -7,6 +7,7 @@
 #include "cgi/serve.h"
 #include "lib/conf.h"
 #include "lib/log.h"
+#include "lib/start.h"
 #include "lib/update.h"
 
 #include <sodium.h>
@@ -121,17 +122,25 @@ static void handle(FCGX_Request *r, void *context)
 	serve_answer(r, a->status, "text/plain", a->headers, a->body);
 }
 
-static int run(const struct tele_conf *conf)
+static void reload(void *context)
+{
+	(void)context;
+	tele_reload_log("telebot");
+}
+
+static int run(struct tele_conf *conf)
 {
 	struct telebot t = {.secret = conf->webhook_secret};
 	struct bell *bell;
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
+	if (sodium_init() < 0)
+		return EXIT_FAILURE;
 	bell = bell_start(conf);
 	t.gate = bell ? gate_start(conf, bell) : NULL;
 	if (t.gate)
-		rc = serve((int)conf->acceptors, handle, NULL, &t);
+		rc = serve((int)conf->acceptors, handle, reload, &t);
 	if (t.gate)
 		gate_stop(t.gate);
 	if (bell)
@@ -140,35 +149,14 @@ static int run(const struct tele_conf *conf)
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int usage(void)
-{
-	struct tele_buf keys = {0};
-
-	tele_conf_describe(&keys);
-	printf("telebot.fcgi: takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
-	       "  spawn-fcgi -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
-	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database and webhook_secret:\n%s",
-	    tele_buf_text(&keys));
-	tele_buf_release(&keys);
-	return EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
-	static const char *const needed[] = {"database", "webhook_secret", NULL};
-	struct tele_conf conf;
-	struct tele_buf err = {0};
-	int status = EXIT_FAILURE;
+	static const struct tele_program telebot = {"telebot", "telebot.fcgi",
+	    "takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
+	    "  spawn-fcgi -n -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
+	    "  TERM, INT   takes no new request, finishes those begun\n"
+	    "  HUP         reads the log settings again\n",
+	    {"database", "webhook_secret"}, run};
 
-	if (argc > 1)
-		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "telebot.fcgi: unknown option %s; see --help\n", argv[1]), 2);
-	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK || sodium_init() < 0) {
-		fprintf(stderr, "telebot.fcgi: %s", tele_buf_text(&err));
-	} else {
-		tele_log_init("telebot", conf.log_level, conf.log_format);
-		status = run(&conf);
-	}
-	tele_buf_release(&err);
-	tele_conf_release(&conf);
-	return status;
+	return tele_start(&telebot, argc, argv);
 }

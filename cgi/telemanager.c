@@ -5,6 +5,7 @@
 #include "lib/conf.h"
 #include "lib/db.h"
 #include "lib/log.h"
+#include "lib/start.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -100,7 +101,13 @@ static char *read_page(const char *directory, const char *name)
 	return tele_buf_detach(&page);
 }
 
-static int run(const struct tele_conf *conf)
+static void reload(void *context)
+{
+	(void)context;
+	tele_reload_log("telemanager");
+}
+
+static int run(struct tele_conf *conf)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_HEALTH};
 	static const struct tele_db_use use = {"telemanager", stmts, 1, NULL};
@@ -112,7 +119,7 @@ static int run(const struct tele_conf *conf)
 	m.missing = read_page(conf->template_dir, "missing.html");
 	m.db = tele_db_new(conf->database, &use);
 	if (m.about && m.missing && m.db)
-		rc = serve(ACCEPTORS, handle, NULL, &m);
+		rc = serve(ACCEPTORS, handle, reload, &m);
 	tele_db_free(m.db);
 	free(m.about);
 	free(m.missing);
@@ -120,35 +127,14 @@ static int run(const struct tele_conf *conf)
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int usage(void)
-{
-	struct tele_buf keys = {0};
-
-	tele_conf_describe(&keys);
-	printf("telemanager.fcgi: the admin pages. Started by spawn-fcgi, for example:\n"
-	       "  spawn-fcgi -s /run/teleops/telemanager.sock -- telemanager.fcgi\n\n"
-	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database and template_dir:\n%s",
-	    tele_buf_text(&keys));
-	tele_buf_release(&keys);
-	return EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
-	static const char *const needed[] = {"database", "template_dir", NULL};
-	struct tele_conf conf;
-	struct tele_buf err = {0};
-	int status = EXIT_FAILURE;
+	static const struct tele_program telemanager = {"telemanager", "telemanager.fcgi",
+	    "the admin pages. Started by spawn-fcgi, for example:\n"
+	    "  spawn-fcgi -n -s /run/teleops/telemanager.sock -- telemanager.fcgi\n\n"
+	    "  TERM, INT   takes no new request, finishes those begun\n"
+	    "  HUP         reads the log settings again\n",
+	    {"database", "template_dir"}, run};
 
-	if (argc > 1)
-		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "telemanager.fcgi: unknown option %s; see --help\n", argv[1]), 2);
-	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK) {
-		fprintf(stderr, "telemanager.fcgi: %s", tele_buf_text(&err));
-	} else {
-		tele_log_init("telemanager", conf.log_level, conf.log_format);
-		status = run(&conf);
-	}
-	tele_buf_release(&err);
-	tele_conf_release(&conf);
-	return status;
+	return tele_start(&telemanager, argc, argv);
 }

@@ -13,6 +13,7 @@
 #include "lib/array.h"
 #include "lib/expand.h"
 #include "lib/log.h"
+#include "lib/start.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -546,17 +547,7 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
-	struct tele_conf fresh;
-	struct tele_buf err = {0};
-
-	if (tele_conf_load(&fresh, &err) == TELE_OK) {
-		tele_log_init("teleengine", fresh.log_level, fresh.log_format);
-		tele_log(TELE_INFO, "reloaded", tele_str("log_level", fresh.log_level));
-	} else {
-		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", tele_buf_text(&err)));
-	}
-	tele_conf_release(&fresh);
-	tele_buf_release(&err);
+	tele_reload_log("teleengine");
 }
 
 static void add_queues(struct engine *e)

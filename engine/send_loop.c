@@ -9,6 +9,7 @@
 
 #include "engine/lane.h"
 #include "lib/log.h"
+#include "lib/start.h"
 #include "lib/outbox.h"
 #include "lib/telegram.h"
 
@@ -541,20 +542,13 @@ static void drive_telegram(struct sender *s, double now)
 static void reload(struct sender *s)
 {
 	struct tele_conf fresh;
-	struct tele_buf err = {0};
 
-	if (tele_conf_load(&fresh, &err) != TELE_OK) {
-		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", tele_buf_text(&err)));
-		tele_conf_release(&fresh);
-	} else {
-		tele_conf_release(s->conf);
-		*s->conf = fresh;
-		tele_log_init("telesender", fresh.log_level, fresh.log_format);
-		lanes_set_rates(s->lanes, s->conf, now_s());
-		rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
-		tele_log(TELE_INFO, "reloaded", tele_int("send_rate", fresh.send_rate));
-	}
-	tele_buf_release(&err);
+	if (tele_reload("telesender", &fresh) != TELE_OK)
+		return;
+	tele_conf_release(s->conf);
+	*s->conf = fresh;
+	lanes_set_rates(s->lanes, s->conf, now_s());
+	rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
 }
 
 static void take_signals(struct sender *s, double now)

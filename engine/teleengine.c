@@ -6,6 +6,7 @@
 #include "engine/runner.h"
 #include "lib/conf.h"
 #include "lib/log.h"
+#include "lib/start.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,21 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int usage(void)
-{
-	struct tele_buf keys = {0};
-
-	tele_conf_describe(&keys);
-	printf("teleengine: claims tasks and runs them. Start it as root, in the foreground: its runner starts commands as other users,\n"
-	       "the engine itself becomes engine_user.\n\n"
-	       "  TERM, INT   claims nothing more, waits grace_s for what runs, ends the rest\n"
-	       "  HUP         reads the log settings again\n\n"
-	       "Settings (teleops.conf, or TELEOPS_KEY in the environment); it needs database:\n%s",
-	    tele_buf_text(&keys));
-	tele_buf_release(&keys);
-	return EXIT_SUCCESS;
-}
 
 /*
  * The lock belongs to the engine, its runner and its supervisors together: who gets it knows that the former process of this name
@@ -75,7 +61,7 @@ static bool become(const char *name)
 	return true;
 }
 
-static int run(const struct tele_conf *conf)
+static int run(struct tele_conf *conf)
 {
 	int lock, runner;
 
@@ -107,20 +93,12 @@ static int run(const struct tele_conf *conf)
 
 int main(int argc, char **argv)
 {
-	static const char *const needed[] = {"database", NULL};
-	struct tele_conf conf;
-	struct tele_buf err = {0};
-	int status = EXIT_FAILURE;
+	static const struct tele_program teleengine = {"teleengine", "teleengine",
+	    "claims tasks and runs them. Start it as root, in the foreground: its runner starts commands as other users,\n"
+	    "the engine itself becomes engine_user.\n\n"
+	    "  TERM, INT   claims nothing more, waits grace_s for what runs, ends the rest; twice: ends it now\n"
+	    "  HUP         reads the log settings again\n",
+	    {"database"}, run};
 
-	if (argc > 1)
-		return !strcmp(argv[1], "--help") ? usage() : (fprintf(stderr, "teleengine: unknown option %s; see --help\n", argv[1]), 2);
-	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, needed) != TELE_OK) {
-		fprintf(stderr, "teleengine: %s", tele_buf_text(&err));
-	} else {
-		tele_log_init("teleengine", conf.log_level, conf.log_format);
-		status = run(&conf);
-	}
-	tele_buf_release(&err);
-	tele_conf_release(&conf);
-	return status;
+	return tele_start(&teleengine, argc, argv);
 }
