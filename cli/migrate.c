@@ -11,21 +11,35 @@
 enum { FILES_MOST = 9999, FILE_MOST = 16 * 1024 * 1024 };
 
 struct migration {
-	int version;
-	char name[256];
+	int version; /* 0: a standing file */
+	char name[300];
 	char checksum[crypto_hash_sha256_BYTES * 2 + 1];
 	char *sql;
 };
 
-static const char prepare_sql[] =
+/*
+ * Two kinds of files make a database: numbered migrations, each applied once and never changed again, for what holds data; and
+ * standing files (functions, texts, grants), which say what holds now and are applied again, all of them, when one has changed.
+ */
+struct files {
+	struct migration *numbered, *standing;
+	int nnumbered, nstanding; /* -1: could not be read, and why was said */
+};
+
+static const char *const prepare_sql[] = {
     "CREATE TABLE IF NOT EXISTS schema_version ("
-    " version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
-static const char *const comment_sql[] = {
+    " version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+    "CREATE TABLE IF NOT EXISTS schema_standing ("
+    " name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
     "COMMENT ON TABLE schema_version IS 'Migrations applied to this database'",
     "COMMENT ON COLUMN schema_version.version IS 'Number of the migration file'",
     "COMMENT ON COLUMN schema_version.name IS 'Its name'",
     "COMMENT ON COLUMN schema_version.checksum IS 'SHA-256 of its contents when it was applied'",
     "COMMENT ON COLUMN schema_version.applied_at IS 'When'",
+    "COMMENT ON TABLE schema_standing IS 'Standing files (functions, texts, grants) as they were last applied'",
+    "COMMENT ON COLUMN schema_standing.name IS 'File, within the directory of the database'",
+    "COMMENT ON COLUMN schema_standing.checksum IS 'SHA-256 of its contents when it was applied'",
+    "COMMENT ON COLUMN schema_standing.applied_at IS 'When'",
 };
 
 static char *read_file(const char *path, size_t *size)
@@ -68,8 +82,48 @@ static int is_migration(const struct dirent *e)
 	return n > 9 && strspn(e->d_name, "0123456789") == 4 && e->d_name[4] == '-' && !strcmp(e->d_name + n - 4, ".sql");
 }
 
-/* All files in order; -1 after saying what is wrong: none, gaps, numbers given twice. */
-static int load_all(const char *directory, struct migration **list)
+static int is_sql(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+
+	return n > 4 && *e->d_name != '.' && !strcmp(e->d_name + n - 4, ".sql");
+}
+
+static bool load_standing(const char *directory, const char *part, const char *name, struct migration *m)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s%s", part, name);
+	return load(directory, path, m);
+}
+
+/* functions/ first, then what builds on it; a database without them (teleapp) has none. -1 after saying what is wrong. */
+static int load_all_standing(const char *directory, struct migration **list)
+{
+	static const char *const last[] = {"texts.sql", "grants.sql"};
+	struct tele_buf path = {0};
+	struct dirent **names = NULL;
+	int n, rc = 0;
+
+	tele_buf_printf(&path, "%s/functions", directory);
+	n = scandir(tele_buf_text(&path), &names, is_sql, alphasort);
+	tele_buf_release(&path);
+	if (n <= 0)
+		return 0;
+	*list = calloc((size_t)n + sizeof last / sizeof *last, sizeof **list);
+	for (int i = 0; i < n; i++) {
+		if (rc >= 0)
+			rc = *list && load_standing(directory, "functions/", names[i]->d_name, &(*list)[i]) ? rc + 1 : -1;
+		free(names[i]);
+	}
+	free(names);
+	for (size_t i = 0; i < sizeof last / sizeof *last && rc >= 0; i++)
+		rc = load_standing(directory, "", last[i], &(*list)[rc]) ? rc + 1 : -1;
+	return rc;
+}
+
+/* All numbered files in order; -1 after saying what is wrong: none, gaps, numbers given twice. */
+static int load_all_numbered(const char *directory, struct migration **list)
 {
 	struct dirent **names = NULL;
 	int n = scandir(directory, &names, is_migration, alphasort);
@@ -91,11 +145,24 @@ static int load_all(const char *directory, struct migration **list)
 	return rc > 0 ? rc : -1;
 }
 
-static void free_all(struct migration *list, int n)
+static bool load_all(const char *directory, struct files *f)
+{
+	f->nnumbered = load_all_numbered(directory, &f->numbered);
+	f->nstanding = f->nnumbered > 0 ? load_all_standing(directory, &f->standing) : -1;
+	return f->nstanding >= 0;
+}
+
+static void free_list(struct migration *list, int n)
 {
 	for (int i = 0; i < n; i++)
 		free(list[i].sql);
 	free(list);
+}
+
+static void free_all(struct files *f)
+{
+	free_list(f->numbered, f->nnumbered);
+	free_list(f->standing, f->nstanding);
 }
 
 /* The line of a file in which the server found the error, from its character position. */
@@ -159,56 +226,104 @@ static int compare(PGconn *conn, const char *database, const struct migration *l
 	return have;
 }
 
-/* Sees to the table of what is applied; *empty: it is not there and, for a dry run, stays so. */
-static bool prepare(PGconn *conn, const char *database, bool dry_run, bool *empty)
+static bool has_table(PGconn *conn, const char *name)
 {
-	PGresult *res = pg_run(conn, database, "SELECT to_regclass('public.schema_version') IS NOT NULL", 0, NULL);
+	PGresult *res = pg_run(conn, name, "SELECT to_regclass('public.' || $1) IS NOT NULL", 1, (const char *[]){name});
 	bool there = res && PQgetvalue(res, 0, 0)[0] == 't';
 
 	PQclear(res);
-	*empty = res && !there && dry_run;
-	if (there || !res || dry_run)
-		return res != NULL;
-	if (!pg_do(conn, database, prepare_sql))
-		return false;
-	for (size_t i = 0; i < sizeof comment_sql / sizeof *comment_sql; i++)
-		if (!pg_do(conn, database, comment_sql[i]))
+	return there;
+}
+
+/* Sees to the tables of what is applied; a dry run leaves them as they are. */
+static bool prepare(PGconn *conn, const char *database, bool dry_run)
+{
+	if (dry_run || has_table(conn, "schema_standing"))
+		return true;
+	for (size_t i = 0; i < sizeof prepare_sql / sizeof *prepare_sql; i++)
+		if (!pg_do(conn, database, prepare_sql[i]))
 			return false;
 	return true;
 }
 
-static bool migrate_locked(PGconn *conn, const char *database, const struct migration *list, int n, bool dry_run)
+/* Whether a standing file is not as it was last applied. */
+static bool has_changed(const PGresult *applied, const struct migration *m)
 {
-	bool empty;
+	for (int i = 0; i < PQntuples(applied); i++)
+		if (!strcmp(PQgetvalue(applied, i, 0), m->name))
+			return strcmp(PQgetvalue(applied, i, 1), m->checksum) != 0;
+	return true;
+}
+
+static bool note_standing(PGconn *conn, const struct migration *m)
+{
+	PGresult *res = pg_run(conn, m->name,
+	    "INSERT INTO schema_standing (name, checksum) VALUES ($1, $2)"
+	    " ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()", 2, (const char *[]){m->name, m->checksum});
+
+	PQclear(res);
+	return res != NULL;
+}
+
+/* All in one transaction, so that no program sees half of them. Functions may name each other in any order. */
+static bool apply_standing(PGconn *conn, const char *database, const struct files *f)
+{
+	if (!pg_do(conn, database, "BEGIN") || !pg_do(conn, database, "SET LOCAL check_function_bodies = off"))
+		return false;
+	for (int i = 0; i < f->nstanding; i++)
+		if (!run_file(conn, &f->standing[i]) || !note_standing(conn, &f->standing[i]))
+			return false;
+	return pg_do(conn, database, "COMMIT");
+}
+
+/* again: numbered files were applied just now, which may have replaced what the standing ones define. */
+static bool migrate_standing(PGconn *conn, const char *database, const struct files *f, bool again, bool dry_run)
+{
+	PGresult *applied = has_table(conn, "schema_standing") ? pg_run(conn, database, "SELECT name, checksum FROM schema_standing", 0, NULL) : NULL;
+	bool any = again && f->nstanding;
+
+	if (!applied && !dry_run)
+		return false;
+	for (int i = 0; i < f->nstanding; i++) {
+		if (applied && !has_changed(applied, &f->standing[i]))
+			continue;
+		printf("%s: %s %s\n", database, dry_run ? "would apply" : "applying", f->standing[i].name);
+		any = true;
+	}
+	PQclear(applied);
+	return !any || dry_run || apply_standing(conn, database, f);
+}
+
+static bool migrate_locked(PGconn *conn, const char *database, const struct files *f, bool dry_run)
+{
 	int have = -1;
 
-	if (prepare(conn, database, dry_run, &empty))
-		have = empty ? 0 : compare(conn, database, list, n);
-
-	if (have == n)
-		printf("%s is up to date (%s)\n", database, list[n - 1].name);
-	for (int i = have; i >= 0 && i < n; i++) {
-		if (!dry_run && !apply_one(conn, &list[i]))
+	if (prepare(conn, database, dry_run))
+		have = has_table(conn, "schema_version") ? compare(conn, database, f->numbered, f->nnumbered) : 0;
+	if (have < 0)
+		return false;
+	if (have == f->nnumbered)
+		printf("%s is up to date (%s)\n", database, f->numbered[have - 1].name);
+	for (int i = have; i < f->nnumbered; i++) {
+		if (!dry_run && !apply_one(conn, &f->numbered[i]))
 			return false;
-		printf("%s: %s %s\n", database, dry_run ? "would apply" : "applied", list[i].name);
+		printf("%s: %s %s\n", database, dry_run ? "would apply" : "applied", f->numbered[i].name);
 	}
-	return have >= 0;
+	return migrate_standing(conn, database, f, have < f->nnumbered, dry_run);
 }
 
 static bool migrate(const struct call *c, const char *conninfo, const char *setting, const char *database)
 {
 	struct tele_buf directory = {0};
-	struct migration *list = NULL;
+	struct files files = {0};
 	PGconn *conn = pg_open(conninfo, setting);
 	bool good = false;
-	int n = -1;
 
 	tele_buf_printf(&directory, "%s/%s", c->conf->schema_dir, database);
-	if (conn)
-		n = load_all(tele_buf_text(&directory), &list);
-	if (n > 0 && pg_do(conn, "waiting for another migrate", "SELECT pg_advisory_lock(hashtext('teleops.migrate'))"))
-		good = migrate_locked(conn, database, list, n, c->dry_run);
-	free_all(list, n);
+	if (conn && load_all(tele_buf_text(&directory), &files) &&
+	    pg_do(conn, "waiting for another migrate", "SELECT pg_advisory_lock(hashtext('teleops.migrate'))"))
+		good = migrate_locked(conn, database, &files, c->dry_run);
+	free_all(&files);
 	PQfinish(conn);
 	tele_buf_release(&directory);
 	return good;

@@ -73,9 +73,33 @@ def test_migrate_refuses_an_edited_file_by_name(teleops, tmp_path):
     assert done.returncode == 1 and "0002-commands.sql was changed" in done.stderr
 
 
+def test_a_standing_file_is_applied_again_when_it_has_changed(teleops, tmp_path):
+    copy, env = schema_copy(tmp_path, teleops)
+    path = copy / "telemanager" / "functions" / "text.sql"
+    path.write_text(path.read_text() + "CREATE OR REPLACE FUNCTION now_too() RETURNS integer LANGUAGE sql AS 'SELECT 1';\n")
+    done = teleops("migrate", "--dry-run", env=env)
+    assert "would apply functions/text.sql" in done.stdout and "grants.sql" not in done.stdout
+    assert teleops.cluster.sql("SELECT to_regproc('now_too') IS NULL") == [(True,)]
+    done = teleops("migrate", env=env)
+    assert done.returncode == 0 and "applying functions/text.sql" in done.stdout, done.stderr
+    assert teleops.cluster.sql("SELECT to_regproc('now_too') IS NOT NULL") == [(True,)]
+    # Not granted by grants.sql, which ran too: nobody's.
+    assert teleops.cluster.sql("SELECT has_function_privilege('teleops_bot', 'now_too()', 'EXECUTE')") == [(False,)]
+    assert "applying" not in teleops("migrate", env=env).stdout
+
+
+def test_a_broken_standing_file_changes_nothing(teleops, tmp_path):
+    copy, env = schema_copy(tmp_path, teleops)
+    (copy / "telemanager" / "functions" / "aaa.sql").write_text("CREATE FUNCTION aaa() RETURNS integer LANGUAGE sql AS 'SELECT 1';\n")
+    (copy / "telemanager" / "functions" / "zzz.sql").write_text("CREATE FUNCTION\nzzz( RETURNS;\n")
+    done = teleops("migrate", env=env)
+    assert done.returncode == 1 and "functions/zzz.sql:2:" in done.stderr
+    assert teleops.cluster.sql("SELECT to_regproc('aaa') IS NULL") == [(True,)]
+
+
 def test_migrate_stops_whole_at_a_bad_file_and_names_its_line(teleops, tmp_path):
     copy, env = schema_copy(tmp_path, teleops)
-    last = len(os.listdir(copy / "telemanager"))
+    last = len(list((copy / "telemanager").glob("0*.sql")))
     (copy / "telemanager" / f"{last + 1:04d}-broken.sql").write_text("CREATE TABLE half (a integer);\nCREATE TABL x;\n")
     done = teleops("migrate", env=env)
     assert done.returncode == 1 and f"{last + 1:04d}-broken.sql:2:" in done.stderr

@@ -61,7 +61,7 @@ def test_teleapp_reader_reads_and_writer_writes(cluster):
     for role in PROGRAMS:
         with pytest.raises(psycopg2.OperationalError):
             cluster.sql("SELECT 1", user=role, database="teleapp")
-    tables = cluster.sql("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'schema_version'",
+    tables = cluster.sql("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname !~ '^schema_'",
                          database="teleapp")
     for (table,) in tables:
         cluster.sql(f"SELECT * FROM {table}", user="teleapp_reader", database="teleapp")

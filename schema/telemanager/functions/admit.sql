@@ -1,0 +1,192 @@
+-- Admission: the one door through which updates become tasks.
+
+CREATE OR REPLACE FUNCTION catalogue_head() RETURNS TABLE (version bigint, bot_username text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT v.version, b.username FROM catalogue_version v, bot_status b
+$$;
+COMMENT ON FUNCTION catalogue_head() IS 'Version of the catalogue and the bot''s @name; read before catalogue(), in one transaction with it';
+
+CREATE OR REPLACE FUNCTION catalogue() RETURNS TABLE (command_id bigint, command text, enabled boolean, usage text, parameter text, type text,
+	required boolean, default_value text, minimum text, maximum text, choices text[], pattern text, secret boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT c.id, c.name, c.enabled, command_usage(c.id), p.name, p.type, p.required, p.default_value, p.minimum::text, p.maximum::text, p.choices, p.pattern, p.secret
+	FROM command c LEFT JOIN command_parameter p ON p.command_id = c.id
+	ORDER BY c.name, p.position
+$$;
+COMMENT ON FUNCTION catalogue() IS 'Commands with their parameters, a row a parameter (nulls where a command has none), by command name';
+
+CREATE OR REPLACE FUNCTION admission_reply(r admission) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+BEGIN
+	CASE r.outcome
+	WHEN 'stranger' THEN RETURN say('stranger', jsonb_build_object('telegram_id', r.from_id));
+	WHEN 'disabled' THEN RETURN say('disabled');
+	WHEN 'refused' THEN RETURN say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
+		jsonb_build_object('command', (SELECT name FROM command WHERE id = r.command_id)));
+	WHEN 'reply' THEN
+		CASE r.action
+		WHEN 'invalid' THEN RETURN r.reply;
+		WHEN 'start' THEN RETURN CASE WHEN r.extra <> '' THEN say('invite_unknown')
+			ELSE say('start', jsonb_build_object('name', coalesce(nullif((SELECT first_name FROM app_user WHERE id = r.user_id), ''), r.login))) END;
+		WHEN 'help' THEN RETURN help_text(r.user_id, r.chat_id, r.extra);
+		WHEN 'whoami' THEN RETURN say('whoami', (SELECT jsonb_build_object('name', coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
+				'login', u.login, 'telegram_id', r.from_id, 'roles', coalesce((SELECT string_agg(DISTINCT o.name, ', ' ORDER BY o.name) FROM role o
+				WHERE o.id IN (SELECT role_id FROM user_role WHERE user_id = u.id UNION
+					SELECT g.role_id FROM group_role g JOIN user_group_member m USING (group_id) WHERE m.user_id = u.id)), '-'))
+			FROM app_user u WHERE u.id = r.user_id));
+		WHEN 'id' THEN RETURN say('id', jsonb_build_object('telegram_id', r.from_id, 'chat_id', r.chat_id, 'topic',
+			CASE WHEN r.thread_id > 0 THEN say('id_topic', jsonb_build_object('thread_id', r.thread_id)) ELSE '' END));
+		WHEN 'unknown' THEN RETURN coalesce(
+			(SELECT say('unknown_near', jsonb_build_object('command', r.reply, 'near', n.name))
+				FROM unnest(string_to_array(r.extra, ' ')) WITH ORDINALITY AS n(name, place)
+				LEFT JOIN command c ON c.name = n.name AND c.enabled
+				WHERE n.name IN ('start', 'help', 'whoami', 'id') OR may_see(r.user_id, c.id, r.chat_id)
+				ORDER BY n.place LIMIT 1),
+			say('unknown', jsonb_build_object('command', r.reply)));
+		WHEN 'text' THEN RETURN say('plain');
+		ELSE RETURN NULL;
+		END CASE;
+	ELSE RETURN NULL;
+	END CASE;
+END $$;
+COMMENT ON FUNCTION admission_reply(admission) IS 'What admission answers at once; null: nothing';
+
+-- Arrays run parallel, an update an element; "" and 0 stand for what an update does not have.
+-- The caller sorts by update_id and gives at most one update a chat and a person.
+CREATE OR REPLACE FUNCTION admit(p_version bigint, p_single boolean,
+	p_update_id bigint[], p_from_id bigint[], p_username text[], p_first_name text[], p_last_name text[], p_language text[],
+	p_chat_id bigint[], p_chat_type text[], p_chat_title text[], p_thread_id bigint[], p_message_id bigint[],
+	p_action text[], p_command_id bigint[], p_args text[], p_line text[], p_reply text[], p_extra text[])
+RETURNS TABLE (update_id bigint, outcome text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	rows admission[];
+	told bigint[];
+BEGIN
+	IF (SELECT version FROM catalogue_version) <> p_version THEN
+		RETURN QUERY SELECT NULL::bigint, 'stale';
+		RETURN;
+	END IF;
+
+	WITH came AS (
+		SELECT * FROM unnest(p_update_id, p_from_id, p_username, p_first_name, p_last_name, p_language, p_chat_id, p_chat_type,
+			p_chat_title, p_thread_id, p_message_id, p_action, p_command_id, p_args, p_line, p_reply, p_extra)
+			AS u(update_id, from_id, username, first_name, last_name, language, chat_id, chat_type, chat_title, thread_id,
+				message_id, action, command_id, args, line, reply, extra)
+	), deferred AS MATERIALIZED (
+		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action = 'callback' OR (u.action = 'text'
+			AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
+				AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id)))
+	), fresh AS (
+		INSERT INTO update_seen (update_id)
+		SELECT u.update_id FROM came u WHERE u.update_id NOT IN (SELECT d.update_id FROM deferred d) ORDER BY u.update_id
+		ON CONFLICT DO NOTHING RETURNING update_id
+	)
+	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
+		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
+		u.action, u.command_id, v.args, u.line, u.reply, u.extra,
+		p.id, p.login, p.enabled,
+		a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
+			(u.username, trim(u.first_name || ' ' || u.last_name), u.language),
+		u.chat_id <> 0 AND (h.chat_id IS NULL OR (h.type, h.title) IS DISTINCT FROM (u.chat_type, u.chat_title)),
+		h.blocked_at IS NOT NULL,
+		c.queue, c.priority, c.ordered,
+		CASE
+		WHEN d.update_id IS NOT NULL THEN 'deferred'
+		WHEN f.update_id IS NULL THEN 'duplicate'
+		WHEN u.action IN ('ignore', 'mychat') THEN 'ignored'
+		WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
+		WHEN h.allowed = false AND u.action <> 'id' THEN 'ignored'
+		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
+		WHEN NOT p.enabled THEN 'disabled'
+		WHEN u.action = 'run' THEN CASE WHEN c.enabled AND may_run(p.id, c.id, u.chat_id, v.args) THEN 'task' ELSE 'refused' END
+		WHEN u.action = 'invalid' THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
+		ELSE 'reply' END)::admission ORDER BY u.update_id)
+	INTO rows
+	FROM came u
+	CROSS JOIN LATERAL (SELECT CASE WHEN u.args = '' THEN '{}' ELSE u.args::jsonb END) AS v(args)
+	LEFT JOIN deferred d ON d.update_id = u.update_id
+	LEFT JOIN fresh f ON f.update_id = u.update_id
+	LEFT JOIN telegram_account a ON a.telegram_id = u.from_id
+	LEFT JOIN app_user p ON p.id = a.user_id
+	LEFT JOIN command c ON c.id = u.command_id
+	LEFT JOIN chat h ON h.chat_id = u.chat_id;
+
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
+		INSERT INTO chat (chat_id, type, title)
+		SELECT r.chat_id, r.chat_type, r.chat_title FROM unnest(rows) r
+		WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred') ORDER BY r.chat_id
+		ON CONFLICT (chat_id) DO UPDATE SET type = excluded.type, title = excluded.title;
+	END IF;
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_blocked OR r.action = 'mychat') THEN
+		UPDATE chat h SET blocked_at = CASE WHEN r.action = 'mychat' AND r.extra IN ('kicked', 'left') THEN now() END
+		FROM unnest(rows) r WHERE r.chat_id = h.chat_id AND (r.chat_blocked OR r.action = 'mychat')
+			AND r.outcome NOT IN ('duplicate', 'deferred');
+	END IF;
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.account_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
+		UPDATE telegram_account a SET username = r.username, name = trim(r.first_name || ' ' || r.last_name), language = r.language
+		FROM unnest(rows) r WHERE r.from_id = a.telegram_id AND r.account_new AND r.outcome NOT IN ('duplicate', 'deferred');
+	END IF;
+
+	-- A stranger is answered once; what follows is only counted.
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome = 'stranger') THEN
+		WITH asked AS (
+			INSERT INTO join_request AS j (telegram_id, name, username, language, chat_id)
+			SELECT r.from_id, trim(r.first_name || ' ' || r.last_name), r.username, r.language, r.chat_id
+			FROM unnest(rows) r WHERE r.outcome = 'stranger' ORDER BY r.from_id
+			ON CONFLICT (telegram_id) DO UPDATE SET messages = j.messages + 1, last_at = now()
+			RETURNING telegram_id, messages)
+		SELECT array_agg(telegram_id) INTO told FROM asked WHERE messages > 1;
+	END IF;
+
+	-- Rows that speak in a chat, or take their turn in it, hold the chat; in id order, so that batches cannot wait for each other in a circle.
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger') OR (r.outcome = 'task' AND r.ordered)) THEN
+		PERFORM FROM chat h WHERE h.chat_id IN (SELECT r.chat_id FROM unnest(rows) r
+			WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger') OR (r.outcome = 'task' AND r.ordered))
+		ORDER BY h.chat_id FOR UPDATE;
+	END IF;
+
+	INSERT INTO task (queue, priority, command_id, user_id, telegram_id, chat_id, thread_id, message_id, update_id, args, line, turn_at, parked)
+	SELECT r.queue, r.priority, r.command_id, r.user_id, r.from_id, r.chat_id, nullif(r.thread_id, 0), nullif(r.message_id, 0), r.update_id, r.args, r.line,
+		now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = r.user_id AND t.queue = r.queue LIMIT 3600) n),
+		r.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = r.chat_id AND t.command_id = r.command_id)
+	FROM unnest(rows) r WHERE r.outcome = 'task' ORDER BY r.update_id;
+
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger')) THEN
+		WITH answer AS MATERIALIZED (
+			SELECT r.chat_id, r.thread_id, r.message_id, r.update_id, r.chat_type, admission_reply(r) AS text
+			FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled')
+				OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
+		), place AS (
+			UPDATE chat h SET out_seq = h.out_seq + 1 FROM answer n WHERE h.chat_id = n.chat_id AND n.text IS NOT NULL
+			RETURNING h.chat_id, h.out_seq
+		)
+		INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, update_id)
+		SELECT 'send', n.chat_id, s.out_seq, nullif(n.thread_id, 0), CASE WHEN n.chat_type <> 'private' THEN nullif(n.message_id, 0) END, n.text, n.update_id
+		FROM answer n JOIN place s ON s.chat_id = n.chat_id WHERE n.text IS NOT NULL ORDER BY n.update_id;
+		-- A press is answered, or the button spins on.
+		INSERT INTO outbox (op, text, params, update_id, expires_at)
+		SELECT 'answer_callback', say('button_old'), jsonb_build_object('callback_query_id', r.extra), r.update_id, now() + interval '150 seconds'
+		FROM unnest(rows) r WHERE r.outcome = 'reply' AND r.action = 'callback';
+	END IF;
+
+	INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
+	SELECT 'bot', r.user_id, r.from_id, r.chat_id,
+		CASE r.outcome WHEN 'task' THEN 'admitted' WHEN 'stranger' THEN 'stranger' ELSE 'refused' END,
+		'update ' || r.update_id, jsonb_build_object('line', r.line)
+	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled')
+		OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
+	ORDER BY r.update_id;
+
+	RETURN QUERY SELECT r.update_id, r.outcome FROM unnest(rows) r;
+END $$;
+COMMENT ON FUNCTION admit(bigint, boolean, bigint[], bigint[], text[], text[], text[], text[], bigint[], text[], text[], bigint[], bigint[], text[], bigint[], text[], text[], text[], text[])
+	IS 'Admits a batch of updates in one transaction: deduplicates, decides who may what, writes tasks, replies and audit. A stale version writes nothing and returns one row (null, stale)';
+
+CREATE OR REPLACE FUNCTION update_reject(p_update_id bigint, p_reason text, p_body text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	WITH seen AS (INSERT INTO update_seen (update_id) VALUES (p_update_id) ON CONFLICT DO NOTHING)
+	INSERT INTO update_rejected (update_id, reason, body) VALUES (p_update_id, p_reason, left(p_body, 65536)) ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION update_reject(bigint, text, text) IS 'Keeps an update that failed alone, so that it can be answered 200 and looked at';

@@ -1,0 +1,278 @@
+-- Engines: leases, claims, and how a task ends. The fencing token of a task is (engine, epoch, attempt).
+
+-- Moves tasks that no longer run into history and tells their chats; the one way in which a task ends without its engine.
+CREATE OR REPLACE FUNCTION task_close(p_ids bigint[], p_state text, p_text text, p_reason text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	closed integer;
+BEGIN
+	PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_ids)) ORDER BY h.chat_id FOR UPDATE;
+	WITH gone AS (
+		DELETE FROM task t WHERE t.id = ANY (p_ids) RETURNING t.*
+	), kept AS (
+		INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
+			message_id, update_id, args, line, admitted_at, claimed_at, started_at, reason)
+		SELECT g.id, p_state, g.attempt, g.queue, g.engine_id, g.command_id, coalesce(c.name, ''), g.user_id, g.telegram_id, g.chat_id, g.thread_id,
+			g.message_id, g.update_id, g.args, g.line, g.admitted_at, g.claimed_at, g.started_at, p_reason
+		FROM gone g LEFT JOIN command c ON c.id = g.command_id
+		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id
+	), turn AS (
+		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many FROM kept k
+	), lane AS (
+		UPDATE chat h SET out_seq = h.out_seq + t.many FROM (SELECT DISTINCT chat_id, many FROM turn) t
+		WHERE h.chat_id = t.chat_id RETURNING h.chat_id, h.out_seq - t.many AS base
+	), told AS (
+		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
+		SELECT 'send', t.chat_id, l.base + t.place, t.thread_id,
+			say(p_text, jsonb_build_object('task', t.id, 'line', t.line, 'command', t.command_name)), t.id, t.update_id
+		FROM turn t JOIN lane l USING (chat_id)
+	), unparked AS (
+		UPDATE task n SET parked = false
+		WHERE n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = g.chat_id AND w.command_id = g.command_id AND w.id <> ALL (p_ids))
+			FROM gone g) AND n.parked
+	), noted AS (
+		INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
+		SELECT 'engine', k.user_id, k.telegram_id, k.chat_id, p_state, 'task ' || k.id, jsonb_build_object('line', k.line, 'reason', p_reason) FROM kept k
+	)
+	SELECT count(*) INTO closed FROM kept;
+	IF closed > 0 THEN
+		PERFORM pg_notify('outbox', ''), pg_notify('task', '');
+	END IF;
+	RETURN closed;
+END $$;
+COMMENT ON FUNCTION task_close(bigint[], text, text, text) IS 'Ends tasks without a result of their own (lost, gone): history, message to the chat (a name in message_text), audit';
+
+CREATE OR REPLACE FUNCTION claims_give_back(p_engine bigint, p_before bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	again bigint[];
+	ended bigint[];
+	stopped bigint[];
+BEGIN
+	SELECT array_agg(t.id) FILTER (WHERE t.state <> 'cancelling' AND coalesce(c.idempotent, false) AND t.attempt < c.max_attempts),
+		array_agg(t.id) FILTER (WHERE t.state <> 'cancelling' AND NOT (coalesce(c.idempotent, false) AND t.attempt < c.max_attempts)),
+		array_agg(t.id) FILTER (WHERE t.state = 'cancelling')
+	INTO again, ended, stopped
+	FROM (SELECT * FROM task WHERE engine_id = p_engine AND epoch < p_before ORDER BY id FOR UPDATE) t
+	LEFT JOIN command c ON c.id = t.command_id;
+	IF again IS NOT NULL THEN
+		UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, started_at = NULL,
+			not_before = now() + interval '1 second' * least(60, power(2, attempt - 1))
+		WHERE id = ANY (again);
+		PERFORM pg_notify('task', '');
+	END IF;
+	IF ended IS NOT NULL THEN
+		PERFORM task_close(ended, 'lost', 'lost', 'engine went away');
+	END IF;
+	IF stopped IS NOT NULL THEN
+		PERFORM task_close(stopped, 'cancelled', 'lost', 'engine went away while it was being cancelled');
+	END IF;
+	RETURN coalesce(cardinality(again), 0) + coalesce(cardinality(ended), 0) + coalesce(cardinality(stopped), 0);
+END $$;
+COMMENT ON FUNCTION claims_give_back(bigint, bigint) IS 'Claims of an engine from before an epoch: idempotent ones are queued again, others are lost and told';
+
+CREATE OR REPLACE FUNCTION engine_start(p_name text, p_boot text, p_pid integer, p_queues text[], p_slots integer, p_programs text[])
+RETURNS TABLE (engine_id bigint, epoch bigint, wait_ms integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	e engine;
+BEGIN
+	INSERT INTO engine (name) VALUES (p_name) ON CONFLICT DO NOTHING;
+	SELECT * INTO e FROM engine WHERE name = p_name FOR UPDATE;
+	-- On the same host and boot the caller holds the lock file, which proves that the former process and its commands are gone.
+	IF e.stopped_at IS NULL AND e.lease_until > clock_timestamp() AND e.boot <> p_boot THEN
+		RETURN QUERY SELECT NULL::bigint, NULL::bigint, (extract(epoch FROM e.lease_until - clock_timestamp()) * 1000)::integer + 1;
+		RETURN;
+	END IF;
+	UPDATE engine SET epoch = engine.epoch + 1, boot = p_boot, pid = p_pid, queues = p_queues, slots = p_slots, programs = p_programs,
+		started_at = clock_timestamp(), lease_until = clock_timestamp() + interval '15 seconds', stopped_at = NULL
+	WHERE id = e.id RETURNING * INTO e;
+	PERFORM claims_give_back(e.id, e.epoch);
+	RETURN QUERY SELECT e.id, e.epoch, 0;
+END $$;
+COMMENT ON FUNCTION engine_start(text, text, integer, text[], integer, text[])
+	IS 'Takes an engine''s name: a new epoch, and what the former one left is given back. While another host holds the name: nulls and the time to wait';
+
+CREATE OR REPLACE FUNCTION engine_stop(p_engine bigint, p_epoch bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	UPDATE engine SET stopped_at = clock_timestamp(), lease_until = clock_timestamp(), epoch = engine.epoch + 1
+	WHERE id = p_engine AND engine.epoch = p_epoch;
+	IF FOUND THEN
+		PERFORM claims_give_back(p_engine, p_epoch + 1);
+	END IF;
+END $$;
+COMMENT ON FUNCTION engine_stop(bigint, bigint) IS 'Gives the lease up in good order';
+
+CREATE OR REPLACE FUNCTION engine_resume(p_engine bigint, p_epoch bigint, p_known bigint[]) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	back integer;
+BEGIN
+	IF NOT EXISTS (SELECT FROM engine WHERE id = p_engine AND epoch = p_epoch FOR UPDATE) THEN
+		RETURN -1;
+	END IF;
+	UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, attempt = attempt - 1
+	WHERE engine_id = p_engine AND epoch = p_epoch AND state = 'claimed' AND id <> ALL (p_known);
+	GET DIAGNOSTICS back = ROW_COUNT;
+	RETURN back;
+END $$;
+COMMENT ON FUNCTION engine_resume(bigint, bigint, bigint[])
+	IS 'After a reconnect: claims the engine does not know of were never started and are queued again. -1: the epoch is over, call engine_start';
+
+-- One round trip of an engine: results in, claims out. Arrays run parallel, a finished task an element; "" and -1 stand for none.
+-- A row of the answer: what = claim (a task to run), cancel (end this one), fenced (the epoch is over: start again).
+CREATE OR REPLACE FUNCTION engine_step(p_engine bigint, p_epoch bigint, p_extend boolean, p_want integer, p_started bigint[],
+	p_task bigint[], p_attempt integer[], p_state text[], p_exit integer[], p_signal integer[], p_reason text[],
+	p_started_at timestamptz[], p_finished_at timestamptz[], p_text text[], p_entities text[], p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
+RETURNS TABLE (what text, task_id bigint, attempt integer, kind text, command text, program text, argv_template text[], template text, args jsonb,
+	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, line text, login text, person text,
+	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	alive boolean;
+	claimed bigint[] := '{}';
+	got bigint[];
+	gone bigint[];
+	denied bigint[];
+	one_queue text;
+BEGIN
+	IF p_extend THEN
+		UPDATE engine e SET lease_until = clock_timestamp() + interval '15 seconds' WHERE e.id = p_engine AND e.epoch = p_epoch;
+		alive := FOUND;
+	ELSE
+		PERFORM FROM engine e WHERE e.id = p_engine AND e.epoch = p_epoch FOR SHARE;
+		alive := FOUND;
+	END IF;
+
+	IF cardinality(p_started) > 0 THEN
+		UPDATE task t SET state = 'running', started_at = clock_timestamp()
+		WHERE t.id = ANY (p_started) AND t.state = 'claimed' AND t.engine_id = p_engine AND t.epoch = p_epoch;
+	END IF;
+
+	IF cardinality(p_task) > 0 THEN
+		-- Same order everywhere: chats by id, then tasks.
+		PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_task)) ORDER BY h.chat_id FOR UPDATE;
+		WITH result AS MATERIALIZED (
+			SELECT * FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_reason, p_started_at, p_finished_at, p_text, p_entities,
+				p_output, p_output_bytes, p_output_cut) AS r(id, attempt, state, exit_status, term_signal, reason, started_at, finished_at,
+				text, entities, output, output_bytes, output_cut)
+		), moved AS (
+			DELETE FROM task t USING result r
+			WHERE t.id = r.id AND t.attempt = r.attempt AND t.engine_id = p_engine AND t.epoch = p_epoch AND t.state <> 'queued'
+			RETURNING t.*
+		), kept AS (
+			INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
+				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut)
+			SELECT m.id, r.state, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
+				m.message_id, m.update_id, m.args, m.line, m.admitted_at, m.claimed_at, r.started_at, coalesce(r.finished_at, now()),
+				nullif(r.exit_status, -1), nullif(r.term_signal, -1), r.reason, r.output_bytes, r.output_cut
+			FROM moved m JOIN result r ON r.id = m.id LEFT JOIN command c ON c.id = m.command_id
+		), saved AS (
+			INSERT INTO task_output (task_id, body)
+			SELECT m.id, r.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id
+			WHERE r.output <> '' AND c.logged
+			ON CONFLICT DO NOTHING
+		), speaks AS (
+			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities,
+				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
+			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> ''
+		), lane AS (
+			UPDATE chat h SET out_seq = h.out_seq + s.many FROM (SELECT DISTINCT chat_id, many FROM speaks) s
+			WHERE h.chat_id = s.chat_id RETURNING h.chat_id, h.out_seq - s.many AS base, h.type
+		), told AS (
+			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, task_id, update_id)
+			SELECT 'send', s.chat_id, l.base + s.place, s.thread_id, CASE WHEN l.type <> 'private' THEN s.message_id END,
+				s.text, nullif(s.entities, '')::jsonb, s.id, s.update_id
+			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id ORDER BY s.chat_id, s.place
+		), unparked AS (
+			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
+			UPDATE task n SET parked = false
+			WHERE n.parked AND n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = m.chat_id AND w.command_id = m.command_id
+				AND w.id <> ALL (p_task)) FROM moved m)
+		), noted AS (
+			INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
+			SELECT 'engine', m.user_id, m.telegram_id, m.chat_id, r.state, 'task ' || m.id,
+				jsonb_strip_nulls(jsonb_build_object('line', m.line, 'exit', nullif(r.exit_status, -1), 'signal', nullif(r.term_signal, -1), 'reason', nullif(r.reason, '')))
+			FROM moved m JOIN result r ON r.id = m.id
+		)
+		SELECT array_agg(r.id) INTO gone FROM result r WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = r.id);
+		IF gone IS NOT NULL THEN
+			PERFORM task_late(p_engine, gone, p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut);
+		END IF;
+		PERFORM pg_notify('outbox', '');
+	END IF;
+
+	IF NOT alive THEN
+		RETURN QUERY SELECT 'fenced', NULL::bigint, NULL::integer, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
+			NULL::integer, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz;
+		RETURN;
+	END IF;
+
+	IF p_want > 0 THEN
+		FOREACH one_queue IN ARRAY (SELECT e.queues FROM engine e WHERE e.id = p_engine) LOOP
+			EXIT WHEN cardinality(claimed) >= p_want;
+			WITH next AS (
+				SELECT t.id FROM task t WHERE t.queue = one_queue AND t.state = 'queued' AND NOT t.parked AND t.not_before <= now()
+				ORDER BY t.priority, t.turn_at, t.id LIMIT p_want - cardinality(claimed) FOR UPDATE SKIP LOCKED
+			), taken AS (
+				UPDATE task t SET state = 'claimed', engine_id = p_engine, epoch = p_epoch, attempt = t.attempt + 1, claimed_at = now()
+				FROM next n WHERE t.id = n.id RETURNING t.id
+			)
+			SELECT array_agg(k.id) INTO got FROM taken k;
+			claimed := claimed || coalesce(got, '{}');
+		END LOOP;
+		-- Rights are looked at again: what was withdrawn meanwhile does not run.
+		SELECT array_agg(t.id) FILTER (WHERE c.id IS NULL OR NOT c.enabled),
+			array_agg(t.id) FILTER (WHERE c.enabled AND NOT (u.enabled AND may_run(t.user_id, t.command_id, t.chat_id, t.args)))
+		INTO gone, denied
+		FROM task t LEFT JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
+		WHERE t.id = ANY (claimed);
+		IF gone IS NOT NULL THEN
+			PERFORM task_close(gone, 'refused', 'gone', 'command removed or switched off');
+		END IF;
+		IF denied IS NOT NULL THEN
+			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn');
+		END IF;
+		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
+			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at
+		FROM task t JOIN command c ON c.id = t.command_id JOIN app_user u ON u.id = t.user_id
+		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
+	END IF;
+	RETURN QUERY SELECT 'cancel', t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
+		NULL::integer, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
+	FROM task t WHERE t.engine_id = p_engine AND t.state = 'cancelling';
+END $$;
+COMMENT ON FUNCTION engine_step(bigint, bigint, boolean, integer, bigint[], bigint[], integer[], text[], integer[], integer[], text[],
+	timestamptz[], timestamptz[], text[], text[], text[], bigint[], boolean[])
+	IS 'One round trip of an engine: extends its lease, notes starts, finishes tasks (only while the fencing token holds), claims the next';
+
+CREATE OR REPLACE FUNCTION task_late(p_engine bigint, p_ids bigint[], p_task bigint[], p_attempt integer[], p_state text[], p_exit integer[], p_signal integer[],
+	p_text text[], p_output text[], p_output_bytes bigint[], p_output_cut boolean[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	r record;
+	place bigint;
+BEGIN
+	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at
+			FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut)
+				AS x(id, attempt, state, exit_status, term_signal, text, output, output_bytes, output_cut)
+			JOIN task_history h ON h.id = x.id AND h.attempt = x.attempt AND h.engine_id = p_engine
+			WHERE x.id = ANY (p_ids) AND h.state = 'lost' AND h.reason = 'engine went away' ORDER BY h.chat_id, x.id LOOP
+		UPDATE task_history h SET reason = 'late result: ' || r.state, exit_status = nullif(r.exit_status, -1), term_signal = nullif(r.term_signal, -1),
+			output_bytes = r.output_bytes, output_cut = r.output_cut
+		WHERE h.id = r.id AND h.finished_at = r.finished_at;
+		INSERT INTO task_output (task_id, body) SELECT r.id, r.output WHERE r.output <> '' ON CONFLICT DO NOTHING;
+		UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = r.chat_id RETURNING out_seq INTO place;
+		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
+		VALUES ('send', r.chat_id, place, r.thread_id,
+			say('late', jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line)) || E'\n' || r.text, r.id, r.update_id);
+		INSERT INTO audit_event (actor, chat_id, action, object, detail)
+		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION task_late(bigint, bigint[], bigint[], integer[], text[], integer[], integer[], text[], text[], bigint[], boolean[])
+	IS 'Attaches the result of a task that was already reported lost, and tells its chat';

@@ -1,0 +1,92 @@
+-- The sender: takes operations from the outbox and settles what became of them.
+
+CREATE OR REPLACE FUNCTION sender_lead() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	e bigint;
+BEGIN
+	-- Held by the session: it ends with the connection, and a standby takes over.
+	IF NOT pg_try_advisory_lock(hashtext('teleops.sender')) THEN
+		RETURN NULL;
+	END IF;
+	UPDATE bot_status SET sender_epoch = sender_epoch + 1 RETURNING sender_epoch INTO e;
+	UPDATE outbox SET taken_by = NULL WHERE taken_by IS NOT NULL;
+	RETURN e;
+END $$;
+COMMENT ON FUNCTION sender_lead() IS 'Tries to become the one active sender; its epoch, or null while another is. What a former sender held waits again';
+
+CREATE OR REPLACE FUNCTION outbox_take(p_epoch bigint, p_busy bigint[], p_limit integer)
+RETURNS TABLE (id bigint, op text, chat_id bigint, chat_type text, seq bigint, thread_id bigint, reply_to bigint, text text, entities jsonb, markup jsonb,
+	params jsonb, task_id bigint, update_id bigint, parts_sent integer, attempts integer, expired boolean, blocked boolean, created_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT EXISTS (SELECT FROM bot_status WHERE sender_epoch = p_epoch) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'another sender is active';
+	END IF;
+	-- A few a chat, so that one with a thousand messages does not fill the sender; a chat that has some in hand is left out.
+	RETURN QUERY
+	WITH front AS MATERIALIZED (
+		SELECT o.id, o.chat_id FROM outbox o
+		WHERE o.taken_by IS NULL AND (o.chat_id IS NULL OR o.seq IS NULL OR o.chat_id <> ALL (p_busy)) ORDER BY o.id LIMIT p_limit * 4
+	), chosen AS (
+		SELECT f.id FROM (SELECT f.id, f.chat_id, row_number() OVER (PARTITION BY f.chat_id ORDER BY f.id) AS place FROM front f) f
+		WHERE f.chat_id IS NULL OR f.place <= 8 ORDER BY f.id LIMIT p_limit
+	), taken AS (
+		UPDATE outbox o SET taken_by = p_epoch FROM chosen c WHERE o.id = c.id AND o.taken_by IS NULL RETURNING o.*
+	)
+	SELECT t.id, t.op, t.chat_id, h.type, t.seq, t.thread_id, t.reply_to, t.text, t.entities, t.markup, t.params, t.task_id, t.update_id,
+		t.parts_sent, t.attempts, coalesce(t.expires_at < now(), false), coalesce(h.blocked_at IS NOT NULL, false), t.created_at
+	FROM taken t LEFT JOIN chat h ON h.chat_id = t.chat_id ORDER BY t.chat_id, t.seq, t.id;
+END $$;
+COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
+	IS 'Takes waiting operations for the active sender, in order within each chat, none of the chats given as busy';
+
+-- outcome: sent (carried out), part (one part of a long text sent, more follow), failed (tried, will be tried again),
+-- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped).
+CREATE OR REPLACE FUNCTION outbox_settle(p_epoch bigint, p_id bigint[], p_outcome text[], p_parts integer[], p_message_id bigint[], p_reason text[]) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	settled integer;
+BEGIN
+	WITH r AS MATERIALIZED (
+		SELECT * FROM unnest(p_id, p_outcome, p_parts, p_message_id, p_reason) AS r(id, outcome, parts, message_id, reason)
+	), sent AS (
+		DELETE FROM outbox o USING r WHERE o.id = r.id AND r.outcome IN ('sent', 'expired') RETURNING o.task_id, r.outcome
+	), noted AS (
+		UPDATE task_history h SET sent_at = clock_timestamp() FROM sent s
+		WHERE h.id = s.task_id AND s.outcome = 'sent' AND h.sent_at IS NULL
+	), kept AS (
+		UPDATE outbox o SET parts_sent = CASE WHEN r.outcome = 'part' THEN r.parts ELSE o.parts_sent END,
+			message_ids = CASE WHEN r.outcome = 'part' THEN o.message_ids || r.message_id ELSE o.message_ids END,
+			attempts = CASE WHEN r.outcome = 'failed' THEN o.attempts + 1 ELSE o.attempts END,
+			last_error = CASE WHEN r.outcome = 'failed' THEN r.reason ELSE o.last_error END
+		FROM r WHERE o.id = r.id AND r.outcome IN ('part', 'failed')
+	), shut AS (
+		UPDATE chat h SET blocked_at = now() FROM outbox o, r
+		WHERE o.id = r.id AND r.outcome = 'blocked' AND h.chat_id = o.chat_id RETURNING h.chat_id, r.reason
+	), died AS (
+		DELETE FROM outbox o
+		WHERE o.id IN (SELECT r.id FROM r WHERE r.outcome IN ('dead', 'blocked')) OR (o.chat_id IN (SELECT s.chat_id FROM shut s) AND o.taken_by IS NULL)
+		RETURNING o.*
+	)
+	INSERT INTO outbox_dead (id, op, chat_id, thread_id, reply_to, text, entities, markup, params, task_id, update_id, parts_sent, message_ids,
+		attempts, reason, created_at)
+	SELECT d.id, d.op, d.chat_id, d.thread_id, d.reply_to, d.text, d.entities, d.markup, d.params, d.task_id, d.update_id, d.parts_sent, d.message_ids,
+		d.attempts, coalesce((SELECT r.reason FROM r WHERE r.id = d.id), (SELECT s.reason FROM shut s WHERE s.chat_id = d.chat_id LIMIT 1), ''), d.created_at
+	FROM died d;
+	GET DIAGNOSTICS settled = ROW_COUNT;
+	RETURN settled;
+END $$;
+COMMENT ON FUNCTION outbox_settle(bigint, bigint[], text[], integer[], bigint[], text[])
+	IS 'What became of operations taken; returns how many died';
+
+CREATE OR REPLACE FUNCTION bot_seen(p_bot_id bigint, p_username text, p_name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	UPDATE bot_status SET seen_at = now();
+	-- Only a change of name makes a new catalogue version.
+	UPDATE bot_status SET bot_id = p_bot_id, username = p_username, name = p_name
+	WHERE (bot_id, username, name) IS DISTINCT FROM (p_bot_id, p_username, p_name);
+END $$;
+COMMENT ON FUNCTION bot_seen(bigint, text, text) IS 'Notes what getMe said';
