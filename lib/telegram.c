@@ -8,12 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ANSWER_MOST = 4 * 1024 * 1024 };
+enum { ANSWER_MOST = 16 * 1024 * 1024, UPLOAD_PER_S = 32 * 1024 };
 
 struct call {
 	struct call *next;
 	CURL *easy;
-	char *body;
+	char *body;      /* of a JSON call */
+	curl_mime *form; /* of an upload */
 	void *tag;
 	struct tele_buf answer;
 };
@@ -22,8 +23,8 @@ struct tele_telegram {
 	CURLM *multi;
 	char *prefix; /* base, /bot, token, / : holds the token, never shown */
 	long timeout_s;
-	struct curl_slist *headers;
-	struct call *spare;
+	struct curl_slist *json_headers, *form_headers;
+	struct call *spare, *under_way;
 	int active;
 	struct json_object *last;
 	char words[512];
@@ -39,9 +40,10 @@ struct tele_telegram *tele_telegram_new(const char *base, const char *token, lon
 	tele_buf_printf(&prefix, "%s/bot%s/", base, token);
 	t->prefix = tele_buf_detach(&prefix);
 	t->timeout_s = timeout_s;
-	t->headers = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
+	t->json_headers = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
+	t->form_headers = curl_slist_append(NULL, "Expect:");
 	t->multi = curl_multi_init();
-	if (t->prefix && t->headers && t->multi)
+	if (t->prefix && t->json_headers && t->form_headers && t->multi)
 		return t;
 	tele_telegram_free(t);
 	return NULL;
@@ -50,13 +52,47 @@ struct tele_telegram *tele_telegram_new(const char *base, const char *token, lon
 static void free_call(struct call *c)
 {
 	curl_easy_cleanup(c->easy);
+	curl_mime_free(c->form);
 	free(c->body);
 	tele_buf_release(&c->answer);
 	free(c);
 }
 
+/* What was sent is let go at once, it may be large; the handle is kept for the next call. */
+static void put_aside(struct tele_telegram *t, struct call *c)
+{
+	curl_mime_free(c->form);
+	c->form = NULL;
+	free(c->body);
+	c->body = NULL;
+	c->next = t->spare;
+	t->spare = c;
+}
+
+static void end_call(struct tele_telegram *t, struct call *c)
+{
+	struct call **at = &t->under_way;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	t->active--;
+	curl_multi_remove_handle(t->multi, c->easy);
+}
+
+void tele_telegram_abort(struct tele_telegram *t)
+{
+	while (t->under_way) {
+		struct call *c = t->under_way;
+
+		end_call(t, c);
+		put_aside(t, c);
+	}
+}
+
 void tele_telegram_free(struct tele_telegram *t)
 {
+	tele_telegram_abort(t);
 	while (t->spare) {
 		struct call *c = t->spare;
 
@@ -65,7 +101,8 @@ void tele_telegram_free(struct tele_telegram *t)
 	}
 	if (t->multi)
 		curl_multi_cleanup(t->multi);
-	curl_slist_free_all(t->headers);
+	curl_slist_free_all(t->json_headers);
+	curl_slist_free_all(t->form_headers);
 	json_object_put(t->last);
 	if (t->prefix)
 		explicit_bzero(t->prefix, strlen(t->prefix));
@@ -81,6 +118,15 @@ static size_t take_answer(char *data, size_t size, size_t n, void *arg)
 		return 0;
 	tele_buf_add(b, data, size * n);
 	return size * n;
+}
+
+static void allow_http_only(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
 }
 
 static struct call *new_call(struct tele_telegram *t)
@@ -101,38 +147,104 @@ static struct call *new_call(struct tele_telegram *t)
 		return NULL;
 	}
 	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
-	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, &c->answer);
-	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, t->timeout_s);
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(c->easy, CURLOPT_USERAGENT, "teleops");
+	allow_http_only(c->easy);
 	return c;
+}
+
+/* Lets a call go whose body is set; it is put aside when that fails. */
+static enum tele_err start(struct tele_telegram *t, struct call *c, const char *method, long timeout_s, void *tag)
+{
+	struct tele_buf url = {0};
+	bool good;
+
+	c->tag = tag;
+	tele_buf_printf(&url, "%s%s", t->prefix, method);
+	good = !url.failed && curl_easy_setopt(c->easy, CURLOPT_URL, tele_buf_text(&url)) == CURLE_OK &&
+	    curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, timeout_s) == CURLE_OK && curl_multi_add_handle(t->multi, c->easy) == CURLM_OK;
+	if (url.data)
+		explicit_bzero(url.data, url.len);
+	tele_buf_release(&url);
+	if (!good) {
+		put_aside(t, c);
+		return TELE_NOMEM;
+	}
+	c->next = t->under_way;
+	t->under_way = c;
+	t->active++;
+	return TELE_OK;
+}
+
+enum tele_err tele_telegram_call_within(struct tele_telegram *t, const char *method, const char *json, long timeout_s, void *tag)
+{
+	struct call *c = new_call(t);
+
+	if (!c)
+		return TELE_NOMEM;
+	c->body = strdup(json);
+	if (!c->body || curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, t->json_headers) != CURLE_OK ||
+	    curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->body) != CURLE_OK) {
+		put_aside(t, c);
+		return TELE_NOMEM;
+	}
+	return start(t, c, method, timeout_s, tag);
 }
 
 enum tele_err tele_telegram_call(struct tele_telegram *t, const char *method, const char *json, void *tag)
 {
+	return tele_telegram_call_within(t, method, json, t->timeout_s, tag);
+}
+
+static bool add_field(curl_mime *form, const char *name, const char *value)
+{
+	curl_mimepart *part = curl_mime_addpart(form);
+
+	return part && curl_mime_name(part, name) == CURLE_OK && curl_mime_data(part, value, CURL_ZERO_TERMINATED) == CURLE_OK;
+}
+
+/* A text goes as it is, everything else as JSON: so the Bot API takes objects and lists in a form. */
+static bool add_params(curl_mime *form, struct json_object *params)
+{
+	if (!params)
+		return true;
+	json_object_object_foreach(params, key, value)
+	{
+		bool text = json_object_is_type(value, json_type_string);
+
+		if (!add_field(form, key, text ? json_object_get_string(value) : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN)))
+			return false;
+	}
+	return true;
+}
+
+static bool add_file(curl_mime *form, const struct tele_telegram_file *file)
+{
+	curl_mimepart *part = curl_mime_addpart(form);
+
+	return part && curl_mime_name(part, file->field) == CURLE_OK && curl_mime_filename(part, file->name) == CURLE_OK &&
+	    curl_mime_type(part, file->type) == CURLE_OK && curl_mime_data(part, file->bytes, file->size) == CURLE_OK;
+}
+
+enum tele_err tele_telegram_upload(struct tele_telegram *t, const char *method, struct json_object *params,
+    const struct tele_telegram_file *file, void *tag)
+{
 	struct call *c = new_call(t);
-	struct tele_buf url = {0};
 
 	if (!c)
 		return TELE_NOMEM;
-	free(c->body);
-	c->body = strdup(json);
-	c->tag = tag;
-	tele_buf_printf(&url, "%s%s", t->prefix, method);
-	if (!c->body || url.failed || curl_easy_setopt(c->easy, CURLOPT_URL, tele_buf_text(&url)) != CURLE_OK ||
-	    curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->body) != CURLE_OK || curl_multi_add_handle(t->multi, c->easy) != CURLM_OK) {
-		tele_buf_release(&url);
-		free_call(c);
+	c->form = curl_mime_init(c->easy);
+	if (!c->form || !add_params(c->form, params) || !add_file(c->form, file) ||
+	    curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, t->form_headers) != CURLE_OK ||
+	    curl_easy_setopt(c->easy, CURLOPT_MIMEPOST, c->form) != CURLE_OK) {
+		put_aside(t, c);
 		return TELE_NOMEM;
 	}
-	tele_buf_release(&url);
-	t->active++;
-	return TELE_OK;
+	return start(t, c, method, t->timeout_s + (long)(file->size / UPLOAD_PER_S), tag);
 }
 
 int tele_telegram_active(const struct tele_telegram *t)
@@ -177,6 +289,7 @@ enum tele_verdict tele_telegram_judge(long http, struct json_object *body, struc
 
 	a->words = "";
 	a->result = NULL;
+	a->code = http;
 	if (!body || !json_object_is_type(body, json_type_object))
 		return TELE_TG_AWAY;
 	if (json_object_object_get_ex(body, "ok", &v) && json_object_get_boolean(v)) {
@@ -187,7 +300,7 @@ enum tele_verdict tele_telegram_judge(long http, struct json_object *body, struc
 	if (json_object_object_get_ex(body, "description", &v))
 		a->words = json_object_get_string(v);
 	if (number(body, "error_code"))
-		code = (long)number(body, "error_code");
+		a->code = code = (long)number(body, "error_code");
 	json_object_object_get_ex(body, "parameters", &parameters);
 	a->retry_after = (long)number(parameters, "retry_after");
 	a->migrate_to = number(parameters, "migrate_to_chat_id");
@@ -242,11 +355,9 @@ enum tele_err tele_telegram_next(struct tele_telegram *t, struct tele_answer *an
 			continue;
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 		c = (struct call *)(void *)private;
-		curl_multi_remove_handle(t->multi, easy);
-		t->active--;
+		end_call(t, c);
 		read_answer(t, c, code, answer);
-		c->next = t->spare;
-		t->spare = c;
+		put_aside(t, c);
 		return TELE_OK;
 	}
 	return TELE_EMPTY;

@@ -4,6 +4,7 @@
 #include "lib/err.h"
 
 #include <curl/curl.h>
+#include <stddef.h>
 
 struct json_object;
 
@@ -28,6 +29,7 @@ enum tele_verdict {
 struct tele_answer {
 	void *tag;
 	enum tele_verdict verdict;
+	long code;             /* Telegram's error_code, or the HTTP status; 0: there was no answer */
 	long retry_after;      /* seconds */
 	long long migrate_to;
 	long long message_id;  /* of the message sent or edited; 0: none */
@@ -37,10 +39,32 @@ struct tele_answer {
 
 /* base as https://api.telegram.org. NULL: no memory. Call curl_global_init before. */
 struct tele_telegram *tele_telegram_new(const char *base, const char *token, long timeout_s);
+/* Ends what is under way, as tele_telegram_abort. */
 void tele_telegram_free(struct tele_telegram *t);
 
 /* Starts POST method with a JSON body (copied). tag comes back with the answer. */
 enum tele_err tele_telegram_call(struct tele_telegram *t, const char *method, const char *json, void *tag) TELE_MUST;
+/* The same with a time limit of its own: for getUpdates, which the server answers when it likes. */
+enum tele_err tele_telegram_call_within(struct tele_telegram *t, const char *method, const char *json, long timeout_s, void *tag) TELE_MUST;
+
+/* A file that goes along with a call. All of it is copied. */
+struct tele_telegram_file {
+	const char *field; /* the parameter it is, as document */
+	const char *name;  /* file name, without a path */
+	const char *type;  /* as text/plain; charset=utf-8 */
+	const void *bytes;
+	size_t size;
+};
+
+/*
+ * Starts POST method as multipart/form-data (core.telegram.org/bots/api#sending-files): params, an object or NULL, copied, a field
+ * each, and the file. It gets a second more than a call for each 32 KiB.
+ */
+enum tele_err tele_telegram_upload(struct tele_telegram *t, const char *method, struct json_object *params,
+    const struct tele_telegram_file *file, void *tag) TELE_MUST;
+
+/* Ends all requests under way, now; none of them gets an answer. Whether Telegram acted on them nobody knows. */
+void tele_telegram_abort(struct tele_telegram *t);
 /* Requests under way. */
 int tele_telegram_active(const struct tele_telegram *t);
 /* Waits for traffic or for one of the descriptors, at most timeout_ms, and moves requests on. */
