@@ -3,8 +3,6 @@ pkglibexec_PROGRAMS += telebot.fcgi telemanager.fcgi
 
 telebot_fcgi_SOURCES = \
 	cgi/telebot.c \
-	cgi/gate.c cgi/gate.h \
-	cgi/bell.c cgi/bell.h \
 	cgi/serve.c cgi/serve.h
 telebot_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
 

@@ -2,10 +2,10 @@
  * TeleBot, inbound: takes Telegram's webhook and admits updates. It holds the webhook's secret and the role teleops_bot,
  * and answers 200 only once the update is committed.
  */
-#include "cgi/bell.h"
-#include "cgi/gate.h"
 #include "cgi/serve.h"
+#include "lib/bell.h"
 #include "lib/conf.h"
+#include "lib/gate.h"
 #include "lib/log.h"
 #include "lib/start.h"
 #include "lib/update.h"
@@ -20,7 +20,7 @@ enum { BODY_MOST = 1024 * 1024 };
 
 struct telebot {
 	const char *secret;
-	struct gate *gate;
+	struct tele_gate *gate;
 };
 
 static const struct answer {
@@ -88,7 +88,7 @@ static enum code admit_body(const struct telebot *t, const char *body, size_t n)
 	}
 	if (rc != TELE_OK)
 		return UNAVAILABLE;
-	rc = gate_admit(t->gate, &u, body, n);
+	rc = tele_gate_admit(t->gate, &u, body, n);
 	tele_update_release(&u);
 	return rc == TELE_OK ? OK : UNAVAILABLE;
 }
@@ -131,20 +131,20 @@ static void reload(void *context)
 static int run(struct tele_conf *conf)
 {
 	struct telebot t = {.secret = conf->webhook_secret};
-	struct bell *bell;
+	struct tele_bell *bell;
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
 	if (sodium_init() < 0)
 		return EXIT_FAILURE;
-	bell = bell_start(conf);
-	t.gate = bell ? gate_start(conf, bell) : NULL;
+	bell = tele_bell_start(conf, "telebot bell");
+	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1) : NULL;
 	if (t.gate)
 		rc = serve((int)conf->acceptors, handle, reload, &t);
 	if (t.gate)
-		gate_stop(t.gate);
+		tele_gate_stop(t.gate);
 	if (bell)
-		bell_stop(bell);
+		tele_bell_stop(bell);
 	tele_log(TELE_INFO, "stopped");
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

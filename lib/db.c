@@ -24,6 +24,7 @@ struct tele_db {
 	unsigned generation;
 	bool notified;
 	bool told; /* that it is away: once, not at every try */
+	int stop_fd;
 	char error[400];
 };
 
@@ -43,6 +44,7 @@ struct tele_db *tele_db_new(const char *conninfo, const struct tele_db_use *use)
 		return NULL;
 	db->conninfo = strdup(conninfo);
 	db->use = use;
+	db->stop_fd = -1;
 	if (!db->conninfo) {
 		free(db);
 		return NULL;
@@ -332,7 +334,8 @@ enum tele_err tele_db_result(struct tele_db *db, PGresult **res)
 /* Waits for the connection or its next due time, at most until the deadline; false when that has passed. */
 static bool wait_for(struct tele_db *db, long long deadline)
 {
-	struct pollfd p = {.fd = tele_db_fd(db), .events = tele_db_events(db)};
+	struct pollfd p[2] = {{.fd = tele_db_fd(db), .events = tele_db_events(db)}, {.fd = db->stop_fd, .events = POLLIN}};
+	bool connecting = db->state == CLOSED || db->state == CONNECTING || db->state == PREPARING;
 	long long left = deadline - now_ms();
 	int due = tele_db_wait_ms(db);
 
@@ -340,8 +343,8 @@ static bool wait_for(struct tele_db *db, long long deadline)
 		return false;
 	if (due >= 0 && due < left)
 		left = due;
-	poll(&p, 1, (int)left);
-	return true;
+	poll(p, connecting ? 2 : 1, (int)left);
+	return !connecting || !(p[1].revents & POLLIN);
 }
 
 static enum tele_err wait_until(struct tele_db *db, long long deadline)
@@ -380,6 +383,11 @@ enum tele_err tele_db_run(struct tele_db *db, enum tele_stmt stmt, const char *c
 		if (tele_db_step(db) == TELE_DB)
 			return TELE_DB;
 	}
+}
+
+void tele_db_give_up_on(struct tele_db *db, int fd)
+{
+	db->stop_fd = fd;
 }
 
 void tele_db_drop(struct tele_db *db)

@@ -61,6 +61,11 @@ enum tele_err tele_db_result(struct tele_db *db, PGresult **res) TELE_MUST;
 enum tele_err tele_db_run(struct tele_db *db, enum tele_stmt stmt, const char *const *values, int timeout_ms, PGresult **res) TELE_MUST;
 /* Connects and waits until ready, at most timeout_ms: TELE_OK or TELE_DB. */
 enum tele_err tele_db_wait(struct tele_db *db, int timeout_ms) TELE_MUST;
+/*
+ * From now on the two above stop waiting for a connection (TELE_DB) as soon as fd can be read, a signalfd for one; -1: never, as it
+ * is at first. A statement under way is waited for all the same.
+ */
+void tele_db_give_up_on(struct tele_db *db, int fd);
 
 /* Closes now; the next step connects again, after the backoff. */
 void tele_db_drop(struct tele_db *db);

@@ -15,6 +15,8 @@ libteleops_a_SOURCES = \
 	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \
 	lib/admit.c lib/admit.h \
+	lib/bell.c lib/bell.h \
+	lib/gate.c lib/gate.h \
 	lib/expand.c lib/expand.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \

@@ -1,4 +1,4 @@
-#include "cgi/gate.h"
+#include "lib/gate.h"
 
 #include "lib/admit.h"
 #include "lib/log.h"
@@ -9,37 +9,40 @@
 
 enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000 };
 
+/* What was handed in together. Who waits is woken once, when nothing of it is left. */
+struct party {
+	size_t left;
+	pthread_cond_t answered;
+};
+
 struct waiting {
 	struct waiting *next;
-	const struct tele_update *update;
-	const char *body;
-	size_t size;
+	struct party *party;
+	struct tele_gate_item *item;
 	struct tele_decision decision;
 	long long arrived_ms;
 	bool deferred;
-	bool done;
-	enum tele_err result;
-	pthread_cond_t answered;
 };
 
 struct writer {
 	pthread_t thread;
-	struct gate *gate;
+	struct tele_gate *gate;
 	struct tele_db *db;
 	struct waiting **batch; /* what it admits now: its chats and people are taken */
 	struct tele_admission *list;
 	size_t n;
 };
 
-struct gate {
+struct tele_gate {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct waiting *first, **last;
 	struct tele_catalogue *catalogue; /* NULL until first loaded */
-	struct bell *bell;
+	const struct tele_conf *conf;
+	struct tele_bell *bell;
+	struct tele_db_use use;
 	struct writer *writers;
 	int nwriters;
-	size_t batch_most;
 	bool stopping;
 };
 
@@ -51,7 +54,7 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-static struct tele_catalogue *current_catalogue(struct gate *g)
+static struct tele_catalogue *current_catalogue(struct tele_gate *g)
 {
 	struct tele_catalogue *c;
 
@@ -85,7 +88,7 @@ static enum tele_err decide_all(const struct tele_catalogue *c, struct waiting *
 
 	for (size_t i = 0; i < n && rc == TELE_OK; i++)
 		if (batch[i]->decision.version != c->version)
-			rc = tele_admit_decide(c, batch[i]->update, &batch[i]->decision);
+			rc = tele_admit_decide(c, batch[i]->item->update, &batch[i]->decision);
 	return rc;
 }
 
@@ -103,7 +106,7 @@ static unsigned whom_to_ring(const struct tele_admission *list, size_t n)
 	unsigned whom = 0;
 
 	for (size_t i = 0; i < n; i++)
-		whom |= list[i].outcome == TELE_ADMIT_TASK ? BELL_TASK : list[i].outcome == TELE_ADMIT_REPLY ? BELL_OUTBOX : 0;
+		whom |= list[i].outcome == TELE_ADMIT_TASK ? TELE_BELL_TASK : list[i].outcome == TELE_ADMIT_REPLY ? TELE_BELL_OUTBOX : 0;
 	return whom;
 }
 
@@ -114,7 +117,7 @@ static enum tele_err try_batch(struct writer *w, struct waiting **batch, size_t 
 	enum tele_err rc = c ? decide_all(c, batch, n) : TELE_CONFLICT;
 
 	for (size_t i = 0; i < n; i++)
-		w->list[i] = (struct tele_admission){.update = batch[i]->update, .decision = &batch[i]->decision};
+		w->list[i] = (struct tele_admission){.update = batch[i]->item->update, .decision = &batch[i]->decision};
 	if (rc == TELE_OK)
 		rc = tele_admit(w->db, c->version, single, w->list, n, ADMIT_MS);
 	tele_catalogue_drop(c);
@@ -134,19 +137,19 @@ static enum tele_err admit_batch(struct writer *w, struct waiting **batch, size_
 			rc = TELE_DB;
 	}
 	if (rc == TELE_OK) {
-		bell_ring(w->gate->bell, whom_to_ring(w->list, n));
+		tele_bell_ring(w->gate->bell, whom_to_ring(w->list, n));
 		log_outcomes(w->list, n, batch);
 	}
 	return rc;
 }
 
-static enum tele_err reject(struct writer *w, struct waiting *one)
+static enum tele_err reject(struct writer *w, const struct tele_gate_item *item)
 {
 	const char *reason = tele_db_error(w->db);
 
-	tele_log(TELE_WARN, "rejected", tele_int("update", one->update->update_id), tele_str("reason", reason),
+	tele_log(TELE_WARN, "rejected", tele_int("update", item->update->update_id), tele_str("reason", reason),
 	    tele_str("todo", "see table update_rejected"));
-	return tele_admit_reject(w->db, one->update->update_id, reason, one->body, one->size, ADMIT_MS);
+	return tele_admit_reject(w->db, item->update->update_id, reason, item->body, item->size, ADMIT_MS);
 }
 
 static void admit_single(struct writer *w, struct waiting *one)
@@ -154,8 +157,8 @@ static void admit_single(struct writer *w, struct waiting *one)
 	enum tele_err rc = admit_batch(w, &one, 1, true);
 
 	if (rc == TELE_INVALID)
-		rc = reject(w, one);
-	one->result = rc == TELE_OK ? TELE_OK : TELE_DB;
+		rc = reject(w, one->item);
+	one->item->result = rc == TELE_OK ? TELE_OK : TELE_DB;
 }
 
 static void admit_all(struct writer *w)
@@ -164,7 +167,7 @@ static void admit_all(struct writer *w)
 	size_t n = w->n;
 
 	for (size_t i = 0; i < n; i++)
-		w->batch[i]->result = rc == TELE_OK ? TELE_OK : TELE_DB;
+		w->batch[i]->item->result = rc == TELE_OK ? TELE_OK : TELE_DB;
 	if (rc == TELE_INVALID) {
 		for (size_t i = 0; i < n; i++)
 			admit_single(w, w->batch[i]);
@@ -172,7 +175,7 @@ static void admit_all(struct writer *w)
 	}
 	if (rc != TELE_OK) {
 		tele_log(TELE_ERROR, "not_admitted", tele_int("updates", (long long)n), tele_str("error", tele_db_error(w->db)),
-		    tele_str("todo", "answered 503, Telegram sends them again"));
+		    tele_str("todo", "Telegram sends them again"));
 		return;
 	}
 	/* w->list is used anew for each single one: note first which they are. */
@@ -188,18 +191,22 @@ static bool same_source(const struct tele_update *a, const struct tele_update *b
 	return (a->chat_id && a->chat_id == b->chat_id) || (a->from_id && a->from_id == b->from_id) || a->update_id == b->update_id;
 }
 
-static bool taken(const struct gate *g, const struct tele_update *u)
+/* By a batch, or by one that came before and waits itself: order in a chat is kept. */
+static bool taken(const struct tele_gate *g, const struct waiting *one)
 {
 	for (int i = 0; i < g->nwriters; i++)
 		for (size_t j = 0; j < g->writers[i].n; j++)
-			if (same_source(g->writers[i].batch[j]->update, u))
+			if (same_source(g->writers[i].batch[j]->item->update, one->item->update))
 				return true;
+	for (const struct waiting *before = g->first; before != one; before = before->next)
+		if (same_source(before->item->update, one->item->update))
+			return true;
 	return false;
 }
 
 static int by_update_id(const void *a, const void *b)
 {
-	long long x = (*(struct waiting *const *)a)->update->update_id, y = (*(struct waiting *const *)b)->update->update_id;
+	long long x = (*(struct waiting *const *)a)->item->update->update_id, y = (*(struct waiting *const *)b)->item->update->update_id;
 
 	return x < y ? -1 : x > y;
 }
@@ -207,14 +214,14 @@ static int by_update_id(const void *a, const void *b)
 /* Moves what can be admitted together from the waiting list into the writer's batch, first come first served. */
 static void pick(struct writer *w)
 {
-	struct gate *g = w->gate;
+	struct tele_gate *g = w->gate;
 	struct waiting **at = &g->first;
 
 	w->n = 0;
-	while (*at && w->n < g->batch_most) {
+	while (*at && w->n < (size_t)g->conf->batch) {
 		struct waiting *one = *at;
 
-		if (taken(g, one->update)) {
+		if (taken(g, one)) {
 			at = &one->next;
 			continue;
 		}
@@ -227,10 +234,47 @@ static void pick(struct writer *w)
 	qsort(w->batch, w->n, sizeof *w->batch, by_update_id);
 }
 
+static void leave(struct party *p)
+{
+	if (!--p->left)
+		pthread_cond_signal(&p->answered);
+}
+
+/* What was handed in together with one that failed and still waits is not tried: it would overtake. */
+static void turn_away(struct tele_gate *g, struct party *p)
+{
+	struct waiting **at = &g->first;
+
+	while (*at) {
+		struct waiting *one = *at;
+
+		if (one->party != p) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		one->item->result = TELE_DB;
+		leave(p);
+	}
+	g->last = at;
+}
+
+static void let_go(struct writer *w)
+{
+	size_t n = w->n;
+
+	w->n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (w->batch[i]->item->result != TELE_OK)
+			turn_away(w->gate, w->batch[i]->party);
+	for (size_t i = 0; i < n; i++)
+		leave(w->batch[i]->party);
+}
+
 static void *write_loop(void *arg)
 {
 	struct writer *w = arg;
-	struct gate *g = w->gate;
+	struct tele_gate *g = w->gate;
 
 	pthread_mutex_lock(&g->lock);
 	for (;;) {
@@ -244,11 +288,7 @@ static void *write_loop(void *arg)
 		pthread_mutex_unlock(&g->lock);
 		admit_all(w);
 		pthread_mutex_lock(&g->lock);
-		for (size_t i = 0; i < w->n; i++) {
-			w->batch[i]->done = true;
-			pthread_cond_signal(&w->batch[i]->answered);
-		}
-		w->n = 0;
+		let_go(w);
 		/* Others may have waited for these chats. */
 		if (g->first)
 			pthread_cond_signal(&g->work);
@@ -258,19 +298,21 @@ static void *write_loop(void *arg)
 	return NULL;
 }
 
-static bool start_writer(struct gate *g, struct writer *w, const struct tele_conf *conf)
+static bool start_writer(struct tele_gate *g, struct writer *w, int stop_fd)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_UPDATE_REJECT};
-	static const struct tele_db_use use = {"telebot", stmts, sizeof stmts / sizeof *stmts, NULL};
+	size_t most = (size_t)g->conf->batch;
 
 	w->gate = g;
-	w->batch = calloc(g->batch_most, sizeof *w->batch);
-	w->list = calloc(g->batch_most, sizeof *w->list);
-	w->db = tele_db_new(conf->database, &use);
-	return w->batch && w->list && w->db && !pthread_create(&w->thread, NULL, write_loop, w);
+	w->batch = calloc(most, sizeof *w->batch);
+	w->list = calloc(most, sizeof *w->list);
+	w->db = tele_db_new(g->conf->database, &g->use);
+	if (!w->batch || !w->list || !w->db)
+		return false;
+	tele_db_give_up_on(w->db, stop_fd);
+	return !pthread_create(&w->thread, NULL, write_loop, w);
 }
 
-static void release(struct gate *g)
+static void release(struct tele_gate *g)
 {
 	for (int i = 0; i < g->nwriters; i++) {
 		free(g->writers[i].batch);
@@ -284,52 +326,92 @@ static void release(struct gate *g)
 	free(g);
 }
 
-struct gate *gate_start(const struct tele_conf *conf, struct bell *bell)
+struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd)
 {
-	struct gate *g = calloc(1, sizeof *g);
+	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_UPDATE_REJECT};
+	struct tele_gate *g = calloc(1, sizeof *g);
 
 	if (!g)
 		return NULL;
 	g->writers = calloc((size_t)conf->writers, sizeof *g->writers);
-	g->batch_most = (size_t)conf->batch;
+	g->conf = conf;
+	g->use = (struct tele_db_use){program, stmts, sizeof stmts / sizeof *stmts, NULL};
 	g->last = &g->first;
 	g->bell = bell;
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->work, NULL);
 	/* Writers look at each other's batches: none may run before all are counted. */
 	pthread_mutex_lock(&g->lock);
-	for (int i = 0; g->writers && i < conf->writers && start_writer(g, &g->writers[i], conf); i++)
+	for (int i = 0; g->writers && i < conf->writers && start_writer(g, &g->writers[i], stop_fd); i++)
 		g->nwriters++;
 	pthread_mutex_unlock(&g->lock);
 	if (g->nwriters == conf->writers)
 		return g;
-	gate_stop(g);
+	tele_gate_stop(g);
 	return NULL;
 }
 
-enum tele_err gate_admit(struct gate *g, const struct tele_update *u, const char *body, size_t n)
+/* Decided in the caller's thread, which has nothing else to do; without a catalogue the writer does it. */
+static void decide(struct tele_gate *g, struct waiting *list, size_t n)
 {
-	struct waiting one = {.update = u, .body = body, .size = n, .arrived_ms = now_ms()};
 	struct tele_catalogue *c = current_catalogue(g);
 
-	/* Decided here, in a thread that has nothing else to do; without a catalogue the writer does it. */
-	if (c && tele_admit_decide(c, u, &one.decision) != TELE_OK)
-		one.decision.version = 0;
+	for (size_t i = 0; c && i < n; i++)
+		if (tele_admit_decide(c, list[i].item->update, &list[i].decision) != TELE_OK)
+			list[i].decision.version = 0;
 	tele_catalogue_drop(c);
-	pthread_cond_init(&one.answered, NULL);
-	pthread_mutex_lock(&g->lock);
-	*g->last = &one;
-	g->last = &one.next;
-	pthread_cond_signal(&g->work);
-	while (!one.done)
-		pthread_cond_wait(&one.answered, &g->lock);
-	pthread_mutex_unlock(&g->lock);
-	pthread_cond_destroy(&one.answered);
-	tele_decision_release(&one.decision);
-	return one.result;
 }
 
-void gate_stop(struct gate *g)
+/* Puts n at the end of the line and waits until all are done. */
+static void hand_in(struct tele_gate *g, struct waiting *list, struct tele_gate_item *items, size_t n)
+{
+	struct party party = {.left = n, .answered = PTHREAD_COND_INITIALIZER};
+	long long now = now_ms();
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct waiting){.item = &items[i], .party = &party, .arrived_ms = now, .next = i + 1 < n ? &list[i + 1] : NULL};
+	decide(g, list, n);
+	pthread_mutex_lock(&g->lock);
+	*g->last = list;
+	g->last = &list[n - 1].next;
+	if (n > 1)
+		pthread_cond_broadcast(&g->work);
+	else
+		pthread_cond_signal(&g->work);
+	while (party.left)
+		pthread_cond_wait(&party.answered, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+	pthread_cond_destroy(&party.answered);
+	for (size_t i = 0; i < n; i++)
+		tele_decision_release(&list[i].decision);
+}
+
+enum tele_err tele_gate_admit(struct tele_gate *g, const struct tele_update *u, const char *body, size_t size)
+{
+	struct tele_gate_item item = {.update = u, .body = body, .size = size};
+	struct waiting one;
+
+	hand_in(g, &one, &item, 1);
+	return item.result;
+}
+
+enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *items, size_t n)
+{
+	struct waiting *list = n ? calloc(n, sizeof *list) : NULL;
+	enum tele_err rc = TELE_OK;
+
+	if (n && !list)
+		return TELE_NOMEM;
+	if (n)
+		hand_in(g, list, items, n);
+	free(list);
+	for (size_t i = 0; i < n; i++)
+		if (items[i].result != TELE_OK)
+			rc = TELE_DB;
+	return rc;
+}
+
+void tele_gate_stop(struct tele_gate *g)
 {
 	pthread_mutex_lock(&g->lock);
 	g->stopping = true;

@@ -1,4 +1,4 @@
-#include "cgi/bell.h"
+#include "lib/bell.h"
 
 #include "lib/array.h"
 #include "lib/db.h"
@@ -9,23 +9,24 @@
 
 enum { RING_MS = 2000, PAUSE_NS = 1000000 /* at most a thousand rings a second */ };
 
-struct bell {
+struct tele_bell {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t rung;
 	unsigned whom;
 	bool stopping;
+	struct tele_db_use use;
 	struct tele_db *db;
 };
 
-static void ring(struct bell *b, unsigned whom)
+static void ring(struct tele_bell *b, unsigned whom)
 {
 	struct tele_array channels = {{0}};
 	PGresult *res = NULL;
 
-	if (whom & BELL_TASK)
+	if (whom & TELE_BELL_TASK)
 		tele_array_str(&channels, "task");
-	if (whom & BELL_OUTBOX)
+	if (whom & TELE_BELL_OUTBOX)
 		tele_array_str(&channels, "outbox");
 	/* When it fails, the database layer has said why, and the listeners' own look will do. */
 	if (tele_db_run(b->db, TELE_STMT_NOTIFY, (const char *[]){tele_array_text(&channels)}, RING_MS, &res) == TELE_OK)
@@ -36,7 +37,7 @@ static void ring(struct bell *b, unsigned whom)
 static void *ringer(void *arg)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
-	struct bell *b = arg;
+	struct tele_bell *b = arg;
 	unsigned whom;
 
 	pthread_mutex_lock(&b->lock);
@@ -56,17 +57,17 @@ static void *ringer(void *arg)
 	return NULL;
 }
 
-struct bell *bell_start(const struct tele_conf *conf)
+struct tele_bell *tele_bell_start(const struct tele_conf *conf, const char *program)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_NOTIFY};
-	static const struct tele_db_use use = {"telebot bell", stmts, 1, NULL};
-	struct bell *b = calloc(1, sizeof *b);
+	struct tele_bell *b = calloc(1, sizeof *b);
 
 	if (!b)
 		return NULL;
+	b->use = (struct tele_db_use){program, stmts, 1, NULL};
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->rung, NULL);
-	b->db = tele_db_new(conf->database, &use);
+	b->db = tele_db_new(conf->database, &b->use);
 	if (b->db && !pthread_create(&b->thread, NULL, ringer, b))
 		return b;
 	tele_db_free(b->db);
@@ -74,7 +75,7 @@ struct bell *bell_start(const struct tele_conf *conf)
 	return NULL;
 }
 
-void bell_ring(struct bell *b, unsigned whom)
+void tele_bell_ring(struct tele_bell *b, unsigned whom)
 {
 	pthread_mutex_lock(&b->lock);
 	b->whom |= whom;
@@ -82,7 +83,7 @@ void bell_ring(struct bell *b, unsigned whom)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void bell_stop(struct bell *b)
+void tele_bell_stop(struct tele_bell *b)
 {
 	pthread_mutex_lock(&b->lock);
 	b->stopping = true;
