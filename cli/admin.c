@@ -115,13 +115,7 @@ static int create(const struct call *c, const char *login)
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
 
-int verb_admin(const struct call *c)
+int verb_admin_create(const struct call *c)
 {
-	if (strcmp(c->argv[0], "create")) {
-		fprintf(stderr, "teleops admin: there is no %s; see teleops admin --help\n", c->argv[0]);
-		return EXIT_USAGE;
-	}
-	if (sodium_init() < 0)
-		return EXIT_FAILED;
-	return create(c, c->argv[1]);
+	return sodium_init() < 0 ? EXIT_FAILED : create(c, c->argv[0]);
 }

@@ -4,6 +4,7 @@
  */
 #include "cli/document.h"
 #include "cli/pg.h"
+#include "cli/show.h"
 #include "cli/verb.h"
 #include "lib/json.h"
 
@@ -104,7 +105,7 @@ static void print_json(const PGresult *res, bool dry_run)
 	}
 	json_object_object_add(all, "dry_run", json_object_new_boolean(dry_run));
 	json_object_object_add(all, "changes", changes);
-	printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	show_json(all);
 	json_object_put(all);
 }
 

@@ -1,8 +1,8 @@
 #include "cli/pg.h"
+#include "cli/show.h"
 #include "cli/verb.h"
 
 #include <json-c/json.h>
-#include <stdio.h>
 
 /* jsonb sorts keys by length; people look for the name first, and expect people before commands. */
 static const char *const sections[] = {"organizations", "groups", "roles", "users", "commands", "grants"};
@@ -24,7 +24,7 @@ int verb_export(const struct call *c)
 	struct json_object *all = res ? json_tokener_parse(PQgetvalue(res, 0, 0)) : NULL, *out = all ? in_order(all) : NULL;
 
 	if (out)
-		printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+		show_json(out);
 	json_object_put(out);
 	json_object_put(all);
 	PQclear(res);

@@ -8,6 +8,9 @@ teleops_SOURCES = \
 	cli/export.c \
 	cli/admin.c \
 	cli/status.c \
+	cli/webhook.c \
+	cli/bot.c cli/bot.h \
+	cli/show.c cli/show.h \
 	cli/document.c cli/document.h \
 	cli/pg.c cli/pg.h
-teleops_LDADD = libteleops.a $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) -lm
+teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) -lm

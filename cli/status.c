@@ -1,75 +1,8 @@
 #include "cli/pg.h"
+#include "cli/show.h"
 #include "cli/verb.h"
 
 #include <json-c/json.h>
-#include <stdio.h>
-
-enum { COLUMNS = 16 };
-
-static const char *cell(struct json_object *value)
-{
-	return value ? json_object_get_string(value) : "-";
-}
-
-/* Width on the screen: characters, not bytes. */
-static int width(const char *s)
-{
-	int n = 0;
-
-	for (; *s; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
-}
-
-static void print_row(struct json_object *row, const int *widths, bool heads)
-{
-	int i = 0;
-
-	json_object_object_foreach(row, key, value)
-	{
-		const char *text = heads ? key : cell(value);
-
-		printf("  %s%*s", text, i < COLUMNS ? widths[i] - width(text) : 0, "");
-		i++;
-	}
-	putchar('\n');
-}
-
-/* The rows of one list as a table: their keys are the headings. */
-static void print_table(const char *title, struct json_object *rows)
-{
-	size_t n = json_object_array_length(rows);
-	int widths[COLUMNS] = {0};
-
-	printf("\n%s%s\n", title, n ? "" : ": none");
-	for (size_t i = 0; i < n; i++) {
-		int at = 0;
-
-		json_object_object_foreach(json_object_array_get_idx(rows, i), key, value)
-		{
-			int wide = width(cell(value)) > width(key) ? width(cell(value)) : width(key);
-
-			if (at < COLUMNS && wide > widths[at])
-				widths[at] = wide;
-			at++;
-		}
-	}
-	if (n)
-		print_row(json_object_array_get_idx(rows, 0), widths, true);
-	for (size_t i = 0; i < n; i++)
-		print_row(json_object_array_get_idx(rows, i), widths, false);
-}
-
-static void print_plain(struct json_object *all)
-{
-	json_object_object_foreach(all, key, value)
-	{
-		if (json_object_is_type(value, json_type_array))
-			print_table(key, value);
-		else
-			printf("%-20s %s\n", key, cell(value));
-	}
-}
 
 int verb_status(const struct call *c)
 {
@@ -78,10 +11,8 @@ int verb_status(const struct call *c)
 	struct json_object *all = res ? json_tokener_parse(PQgetvalue(res, 0, 0)) : NULL;
 	bool good = all != NULL;
 
-	if (good && c->json)
-		printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else if (good)
-		print_plain(all);
+	if (good)
+		show(all, c->json);
 	json_object_put(all);
 	PQclear(res);
 	PQfinish(conn);

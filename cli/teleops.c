@@ -3,12 +3,14 @@
  */
 #include "cli/verb.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct verb {
-	const char *name, *words, *what;
+	const char *name; /* one word or two */
+	const char *words, *what;
 	int (*run)(const struct call *c);
 	void (*more)(void);
 	int least, most; /* words */
@@ -18,13 +20,42 @@ static const struct verb {
     {"apply", "FILE.json [--dry-run] [--prune] [--json]", "makes people, roles and commands match a file; - is standard input", verb_apply,
 	apply_describe, 1, 1, " --dry-run --prune --json "},
     {"export", "", "prints what is, as a file for apply", verb_export, NULL, 0, 0, " --json "},
-    {"admin", "create LOGIN [--generate] [--reset-password] [--first-name X] [--last-name Y]",
-	"makes an administrator; the password comes from TELEOPS_ADMIN_PASSWORD or standard input", verb_admin, NULL, 2, 2,
+    {"admin create", "LOGIN [--generate] [--reset-password] [--first-name X] [--last-name Y]",
+	"makes an administrator; the password comes from TELEOPS_ADMIN_PASSWORD or standard input", verb_admin_create, NULL, 1, 1,
 	" --generate --reset-password --first-name --last-name "},
     {"status", "[--json]", "shows tasks, messages, engines and the bot", verb_status, NULL, 0, 0, " --json "},
+    {"webhook set", "URL [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",
+	"tells Telegram where updates go, with the secret of setting webhook_secret; a self-signed certificate goes along", verb_webhook_set,
+	NULL, 1, 1, " --certificate --max-connections --ip-address --drop-pending --json "},
+    {"webhook info", "[--json]", "shows what Telegram says of the webhook", verb_webhook_info, NULL, 0, 0, " --json "},
+    {"webhook delete", "[--drop-pending] [--json]", "takes the webhook away; updates wait for the next one, or for teleops poll",
+	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json "},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
+
+#define AT(member) offsetof(struct call, member)
+
+enum type { FLAG, TEXT, NUMBER };
+
+static const struct option {
+	const char *name;
+	enum type type;
+	size_t offset;
+	long least, most;
+} options[] = {
+    {"--json", FLAG, AT(json), 0, 0},
+    {"--dry-run", FLAG, AT(dry_run), 0, 0},
+    {"--prune", FLAG, AT(prune), 0, 0},
+    {"--generate", FLAG, AT(generate), 0, 0},
+    {"--reset-password", FLAG, AT(reset_password), 0, 0},
+    {"--first-name", TEXT, AT(first_name), 0, 0},
+    {"--last-name", TEXT, AT(last_name), 0, 0},
+    {"--certificate", TEXT, AT(certificate), 0, 0},
+    {"--ip-address", TEXT, AT(ip_address), 0, 0},
+    {"--max-connections", NUMBER, AT(max_connections), 1, 100},
+    {"--drop-pending", FLAG, AT(drop_pending), 0, 0},
+};
 
 static void usage(FILE *to)
 {
@@ -47,53 +78,98 @@ static int help(const struct verb *v)
 	return EXIT_DONE;
 }
 
-static const struct verb *find(const char *name)
+/* How many of the words make the verb's name: 0: they are another verb, or none. */
+static int fits(const struct verb *v, int argc, char **argv)
+{
+	size_t first = strcspn(v->name, " ");
+
+	if (!argc || strlen(argv[0]) != first || strncmp(v->name, argv[0], first))
+		return 0;
+	if (!v->name[first])
+		return 1;
+	return argc > 1 && !strcmp(v->name + first + 1, argv[1]) ? 2 : 0;
+}
+
+static const struct verb *find(int argc, char **argv, int *taken)
 {
 	for (int i = 0; i < VERBS; i++)
-		if (!strcmp(verbs[i].name, name))
+		if ((*taken = fits(&verbs[i], argc, argv)))
 			return &verbs[i];
 	return NULL;
 }
 
-static bool takes(const struct verb *v, const char *option)
+/* There is no such verb; perhaps some that begin like it. asked: that was the question. */
+static int explain(const char *word, bool asked)
+{
+	FILE *to = asked ? stdout : stderr;
+	size_t n = strlen(word);
+	int shown = 0;
+
+	for (int i = 0; i < VERBS; i++)
+		if (!strncmp(verbs[i].name, word, n) && verbs[i].name[n] == ' ')
+			fprintf(to, "%s teleops %s %s\n", shown++ ? "      " : "usage:", verbs[i].name, verbs[i].words);
+	if (!shown)
+		fprintf(stderr, "teleops: there is no verb %s; see teleops --help\n", word);
+	return asked && shown ? EXIT_DONE : EXIT_USAGE;
+}
+
+static const struct option *find_option(const struct verb *v, const char *name)
 {
 	char padded[64];
 
-	return (size_t)snprintf(padded, sizeof padded, " %s ", option) < sizeof padded && strstr(v->options, padded);
+	if ((size_t)snprintf(padded, sizeof padded, " %s ", name) >= sizeof padded || !strstr(v->options, padded))
+		return NULL;
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (!strcmp(options[i].name, name))
+			return &options[i];
+	return NULL;
+}
+
+/* value is NULL where the words have come to their end. */
+static bool set_option(const struct verb *v, const struct option *o, const char *value, struct call *c)
+{
+	char *at = (char *)c + o->offset, *end;
+	long n;
+
+	if (o->type == FLAG) {
+		*(bool *)at = true;
+		return true;
+	}
+	if (!value) {
+		fprintf(stderr, "teleops %s: %s needs a value\n", v->name, o->name);
+		return false;
+	}
+	if (o->type == TEXT) {
+		memcpy(at, &value, sizeof value);
+		return true;
+	}
+	n = strtol(value, &end, 10);
+	if (!*value || *end || n < o->least || n > o->most) {
+		fprintf(stderr, "teleops %s: %s must be a whole number from %ld to %ld\n", v->name, o->name, o->least, o->most);
+		return false;
+	}
+	memcpy(at, &n, sizeof n);
+	return true;
 }
 
 /* Options may stand anywhere after the verb; what is left are its words. False: said what is wrong. */
 static bool read_options(const struct verb *v, int argc, char **argv, struct call *c)
 {
-	struct {
-		const char *name;
-		bool *flag;
-		const char **value;
-	} options[] = {{"--json", &c->json, NULL}, {"--dry-run", &c->dry_run, NULL}, {"--prune", &c->prune, NULL},
-	    {"--generate", &c->generate, NULL}, {"--reset-password", &c->reset_password, NULL}, {"--first-name", NULL, &c->first_name},
-	    {"--last-name", NULL, &c->last_name}};
-
 	for (int i = 0; i < argc; i++) {
-		size_t o = 0;
+		const struct option *o;
 
 		if (strncmp(argv[i], "--", 2)) {
 			c->argv[c->argc++] = argv[i];
 			continue;
 		}
-		while (o < sizeof options / sizeof *options && strcmp(options[o].name, argv[i]))
-			o++;
-		if (!takes(v, argv[i]) || o == sizeof options / sizeof *options) {
+		o = find_option(v, argv[i]);
+		if (!o) {
 			fprintf(stderr, "teleops %s: unknown option %s; see teleops %s --help\n", v->name, argv[i], v->name);
 			return false;
 		}
-		if (options[o].flag) {
-			*options[o].flag = true;
-		} else if (++i < argc) {
-			*options[o].value = argv[i];
-		} else {
-			fprintf(stderr, "teleops %s: %s needs a value\n", v->name, options[o].name);
+		if (!set_option(v, o, i + 1 < argc ? argv[i + 1] : NULL, c))
 			return false;
-		}
+		i += o->type != FLAG;
 	}
 	if (c->argc >= v->least && c->argc <= v->most)
 		return true;
@@ -122,22 +198,20 @@ int main(int argc, char **argv)
 {
 	struct call c = {0};
 	const struct verb *v;
-	int status = EXIT_USAGE;
+	int status = EXIT_USAGE, taken;
 
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
 	}
-	v = find(argv[1]);
-	if (!v) {
-		fprintf(stderr, "teleops: there is no verb %s; see teleops --help\n", argv[1]);
-		return EXIT_USAGE;
-	}
-	for (int i = 2; i < argc; i++)
+	v = find(argc - 1, argv + 1, &taken);
+	if (!v)
+		return explain(argv[1], argc == 3 && !strcmp(argv[2], "--help"));
+	for (int i = 1 + taken; i < argc; i++)
 		if (!strcmp(argv[i], "--help"))
 			return help(v);
 	c.argv = calloc((size_t)argc, sizeof *c.argv);
-	if (c.argv && read_options(v, argc - 2, argv + 2, &c))
+	if (c.argv && read_options(v, argc - 1 - taken, argv + 1 + taken, &c))
 		status = run(v, &c);
 	free(c.argv);
 	return status;

@@ -12,15 +12,19 @@ struct call {
 	const struct tele_conf *conf;
 	int argc;    /* words left, the verb not counted */
 	char **argv;
-	bool json, dry_run, prune, generate, reset_password;
-	const char *first_name, *last_name;
+	bool json, dry_run, prune, generate, reset_password, drop_pending;
+	const char *first_name, *last_name, *certificate, *ip_address;
+	long max_connections; /* 0: not given */
 };
 
 int verb_migrate(const struct call *c);
 int verb_apply(const struct call *c);
 int verb_export(const struct call *c);
-int verb_admin(const struct call *c);
+int verb_admin_create(const struct call *c);
 int verb_status(const struct call *c);
+int verb_webhook_set(const struct call *c);
+int verb_webhook_info(const struct call *c);
+int verb_webhook_delete(const struct call *c);
 
 /* The keys of the file that apply reads, for --help. */
 void apply_describe(void);

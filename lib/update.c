@@ -127,6 +127,11 @@ static const struct {
     {"my_chat_member", read_member},
 };
 
+const char *tele_update_wanted(size_t i)
+{
+	return i < sizeof readers / sizeof *readers ? readers[i].key : NULL;
+}
+
 enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t n, const char **why)
 {
 	struct json_object *json = tele_json_parse(body, n, DEPTH, why, NULL);

@@ -174,13 +174,7 @@ def answers(address):
 
 
 def set_webhook(at):
-    """The token is part of the address, so curl reads it from its standard input and not from its arguments."""
-    config = (f'url = "{at.api_base}/bot{at.token}/setWebhook"\nform = "url=https://127.0.0.1:{at.webhook_port}/webhook"\n'
-              f'form = "certificate=@{at.cert}"\nform = "secret_token={at.webhook_secret}"\nform = "max_connections=40"\n')
-    done = subprocess.run(["curl", "-sS", "--max-time", "20", "--config", "-"], input=config.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          check=False)
-    if b'"ok": true' not in done.stdout and b'"ok":true' not in done.stdout:
-        raise Trouble(f"setWebhook: {done.stdout.decode(errors='replace').strip().replace(at.token, 'TOKEN')}")
+    teleops(at, "webhook", "set", f"https://127.0.0.1:{at.webhook_port}/webhook", "--certificate", at.cert, "--max-connections", "40", **at.bot())
 
 
 def start_all(at, s, webhook):

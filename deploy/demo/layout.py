@@ -120,6 +120,10 @@ class Layout:
         """The environment of teleops as this machine's operator."""
         return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp")}
 
+    def bot(self):
+        """What teleops needs besides to speak as the bot; the operator may read both."""
+        return {"TELEOPS_BOT_TOKEN_FILE": os.path.join(self.secret, "bot_token"), "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(self.secret, "webhook_secret")}
+
     def write_env(self, **more):
         """demo.env: everything that was chosen, for the caller alone."""
         values = {**self.operator(), "TELEOPS_DEMO_DIR": self.dir, "TELEOPS_BOT_TOKEN": self.token, "TELEOPS_WEBHOOK_SECRET": self.webhook_secret,

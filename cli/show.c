@@ -1,0 +1,81 @@
+#include "cli/show.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+enum { COLUMNS = 16 };
+
+static const char *cell(struct json_object *value)
+{
+	return value ? json_object_get_string(value) : "-";
+}
+
+/* Width on the screen: characters, not bytes. */
+static int width(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void print_row(struct json_object *row, const int *widths, bool heads)
+{
+	int i = 0;
+
+	json_object_object_foreach(row, key, value)
+	{
+		const char *text = heads ? key : cell(value);
+
+		printf("  %s%*s", text, i < COLUMNS ? widths[i] - width(text) : 0, "");
+		i++;
+	}
+	putchar('\n');
+}
+
+/* The rows of one list as a table: their keys are the headings. */
+static void print_table(const char *title, struct json_object *rows)
+{
+	size_t n = json_object_array_length(rows);
+	int widths[COLUMNS] = {0};
+
+	printf("\n%s%s\n", title, n ? "" : ": none");
+	for (size_t i = 0; i < n; i++) {
+		int at = 0;
+
+		json_object_object_foreach(json_object_array_get_idx(rows, i), key, value)
+		{
+			int wide = width(cell(value)) > width(key) ? width(cell(value)) : width(key);
+
+			if (at < COLUMNS && wide > widths[at])
+				widths[at] = wide;
+			at++;
+		}
+	}
+	if (n)
+		print_row(json_object_array_get_idx(rows, 0), widths, true);
+	for (size_t i = 0; i < n; i++)
+		print_row(json_object_array_get_idx(rows, i), widths, false);
+}
+
+void show_plain(struct json_object *o)
+{
+	json_object_object_foreach(o, key, value)
+	{
+		if (json_object_is_type(value, json_type_array))
+			print_table(key, value);
+		else
+			printf("%-20s %s\n", key, cell(value));
+	}
+}
+
+void show_json(struct json_object *o)
+{
+	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+void show(struct json_object *o, bool as_json)
+{
+	(as_json ? show_json : show_plain)(o);
+}
