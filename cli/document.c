@@ -37,6 +37,12 @@ static const struct key organization_keys[] = {
 static const struct key role_keys[] = {
     {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
     {"description", TEXT, false, 0, 1000, NULL, "\"\"", "what it is for"},
+    {"manages_tasks", BOOLEAN, false, 0, 0, NULL, "false", "sees and cancels other people's tasks in chat"},
+    {0},
+};
+static const struct key queue_keys[] = {
+    {"name", TEXT, true, 1, 32, LOWER DIGITS "_-", "", "unique name"},
+    {"concurrency", INTEGER, false, 1, 100000, NULL, "none", "how many tasks at once over all engines"},
     {0},
 };
 static const struct key group_keys[] = {
@@ -71,7 +77,7 @@ static const struct key command_keys[] = {
     {"output_limit", INTEGER, false, 1, 67108864, NULL, "262144", "bytes of output kept"},
     {"queue", TEXT, false, 1, 32, LOWER DIGITS "_-", "\"default\"", "queue; made if it is new"},
     {"priority", INTEGER, false, -100, 100, NULL, "0", "lower goes first"},
-    {"concurrency", INTEGER, false, 1, 100000, NULL, "none", "how many at once"},
+    {"concurrency", INTEGER, false, 1, 100000, NULL, "none", "how many at once over all engines"},
     {"idempotent", BOOLEAN, false, 0, 0, NULL, "false", "may be run again when an engine died"},
     {"max_attempts", INTEGER, false, 1, 100, NULL, "3", "idempotent: how often"},
     {"ordered", BOOLEAN, false, 0, 0, NULL, "false", "one at a time in a chat, first come first served"},
@@ -438,8 +444,8 @@ static const struct section {
 	void (*check)(struct check *c, const char *path, struct json_object *o);
 } sections[] = {
     {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
-    {"users", user_keys, "login", check_user},          {"commands", command_keys, "name", check_command},
-    {"grants", grant_keys, NULL, check_grant},
+    {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
+    {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };

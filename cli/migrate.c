@@ -265,15 +265,24 @@ static bool note_standing(PGconn *conn, const struct migration *m)
 	return res != NULL;
 }
 
-/* All in one transaction, so that no program sees half of them. Functions may name each other in any order. */
-static bool apply_standing(PGconn *conn, const char *database, const struct files *f)
+static bool run_standing(PGconn *conn, const char *database, const struct files *f, const char *bodies)
 {
-	if (!pg_do(conn, database, "BEGIN") || !pg_do(conn, database, "SET LOCAL check_function_bodies = off"))
+	if (!pg_do(conn, database, bodies))
 		return false;
 	for (int i = 0; i < f->nstanding; i++)
 		if (!run_file(conn, &f->standing[i]) || !note_standing(conn, &f->standing[i]))
 			return false;
-	return pg_do(conn, database, "COMMIT");
+	return true;
+}
+
+/*
+ * All in one transaction, so that no program sees half of them. Twice: functions may name each other in any order, so their bodies
+ * are looked at only once all are there.
+ */
+static bool apply_standing(PGconn *conn, const char *database, const struct files *f)
+{
+	return pg_do(conn, database, "BEGIN") && run_standing(conn, database, f, "SET LOCAL check_function_bodies = off") &&
+	    run_standing(conn, database, f, "SET LOCAL check_function_bodies = on") && pg_do(conn, database, "COMMIT");
 }
 
 /* again: numbered files were applied just now, which may have replaced what the standing ones define. */

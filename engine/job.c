@@ -154,8 +154,10 @@ enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task
 	return TELE_OK;
 }
 
-void job_end(struct job *j)
+void job_end(struct job *j, const char *by)
 {
+	if (by && !j->cancelled_by)
+		j->cancelled_by = strdup(by);
 	if (j->ending || j->reported)
 		return;
 	/* Should it fail, the supervisor is gone, and that is noticed by the control end's closing. */
@@ -167,6 +169,7 @@ enum tele_err job_result(struct job *j, struct tele_result *result)
 	j->end.output = tele_buf_text(&j->kept);
 	j->end.size = j->kept.len;
 	j->end.total = j->total;
+	j->end.cancelled_by = j->cancelled_by;
 	return result_make(&j->task, &j->end, result);
 }
 
@@ -181,5 +184,6 @@ void job_free(struct ev_loop *loop, struct job *j)
 	}
 	tele_task_release(&j->task);
 	tele_buf_release(&j->kept);
+	free(j->cancelled_by);
 	free(j);
 }

@@ -17,10 +17,12 @@ struct job {
 	bool reported;
 	bool over;            /* report read and output closed */
 	bool noted;           /* the database knows that it runs */
+	double typing_due;    /* when its chat is to be shown again that something runs; seconds since 1970 */
 	bool dropped;         /* somebody else has the task now: its result is nobody's */
 	bool ending;
 	struct ending end;
 	char why[256];
+	char *cancelled_by;   /* who asked for its end; NULL: nobody */
 	double started_at;    /* seconds since 1970 */
 };
 
@@ -30,8 +32,8 @@ struct job {
  */
 enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task, struct job **out) TELE_MUST;
 
-/* Ends the command and all that descends from it; the job is over when none is left. */
-void job_end(struct job *job);
+/* Ends the command and all that descends from it; the job is over when none is left. by: the person who asked, or NULL. */
+void job_end(struct job *job, const char *by);
 /* The result as far as it goes; only once it is over. */
 enum tele_err job_result(struct job *job, struct tele_result *result) TELE_MUST;
 void job_free(struct ev_loop *loop, struct job *job);

@@ -109,7 +109,6 @@ void lane_pop(struct lanes *l, struct lane *lane)
 		lane->last = &lane->first;
 	l->rows--;
 	lane->plain = lane->no_thread = false;
-	lane->moved_to = 0;
 	tele_outbox_row_free(row);
 	if (!lane->first)
 		unlist(l, lane);

@@ -19,7 +19,7 @@ struct lane {
 	struct rate rate, group_rate;
 	/* how the first row is tried again after a refusal that allows it */
 	bool plain, no_thread;
-	long long moved_to;     /* 0: its own chat */
+	bool fetching;          /* the first row's document is asked for, or to be */
 	bool abandoned;         /* taken back by the database: forget it when the request is over */
 };
 

@@ -26,9 +26,12 @@
 #include <unistd.h>
 
 enum { STEP_RESULTS = 64, STEP_STARTED = 64 };
-static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1;
+enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
+static const char *const channels[] = {"task", "cancel", NULL};
+static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
-enum op { NONE, START, RESUME, STEP, JANITOR, STOP };
+enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, STOP };
 
 struct outgoing {
 	struct outgoing *next;
@@ -36,7 +39,7 @@ struct outgoing {
 };
 
 struct engine {
-	const struct tele_conf *conf;
+	struct tele_conf *conf;
 	struct ev_loop *loop;
 	struct tele_db *db;
 	int runner;
@@ -51,12 +54,15 @@ struct engine {
 	size_t nwaiting;
 	struct outgoing *out, **out_last;
 	size_t sent;         /* of out, how many the step under way carries */
-	bool extending, look, stopping, ended_all;
+	bool extending, stopping, ended_all;
+	bool look;     /* for tasks, if there is room for one */
+	bool hear;     /* what is to be ended, or to be said to run: whether there is room or not */
+	bool describe; /* what it serves has changed */
 	double confirmed;    /* when the last confirmed extension was sent, by ev_now */
 	double extend_sent, extend_due, janitor_due, start_due, stop_by;
 	int status;
 	ev_io db_io, runner_io;
-	ev_timer db_timer, tick;
+	ev_timer db_timer, tick, again;
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
@@ -162,6 +168,7 @@ static void run_exec(struct engine *e, struct tele_task *t)
 		}
 		e->waiting = more;
 		more[e->nwaiting++] = *t;
+		memset(t, 0, sizeof *t);
 		return;
 	}
 	j->next = e->jobs;
@@ -187,11 +194,35 @@ static void run(struct engine *e, struct tele_task *t)
 	run_unknown(e, t);
 }
 
-static void cancel(struct engine *e, long long id)
+/* One that waits for the runner never ran. */
+static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 {
-	for (struct job *j = e->jobs; j; j = j->next)
-		if (j->task.id == id)
-			job_end(j);
+	struct ending end = {.exit_status = -1, .signal = -1, .cancelled = true, .cancelled_by = asked->person, .why = "", .output = ""};
+	struct tele_result r;
+
+	for (size_t i = 0; i < e->nwaiting; i++) {
+		if (e->waiting[i].id != asked->id)
+			continue;
+		end.started_at = end.finished_at = wall_time();
+		if (result_make(&e->waiting[i], &end, &r) == TELE_OK)
+			queue_result(e, &r);
+		tele_task_release(&e->waiting[i]);
+		memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
+		return true;
+	}
+	return false;
+}
+
+static void cancel(struct engine *e, const struct tele_task *asked)
+{
+	if (cancel_waiting(e, asked))
+		return;
+	for (struct job *j = e->jobs; j; j = j->next) {
+		if (j->task.id != asked->id || j->cancelled_by)
+			continue;
+		tele_log(TELE_INFO, "cancelling", tele_int("task", asked->id), tele_int("update", j->task.update_id));
+		job_end(j, asked->person);
+	}
 }
 
 /* The tasks are no longer ours: idempotent ones run elsewhere, so they end here and say nothing. */
@@ -203,7 +234,7 @@ static void let_go(struct engine *e)
 		if (!j->task.idempotent || j->dropped)
 			continue;
 		j->dropped = true;
-		job_end(j);
+		job_end(j, NULL);
 	}
 	while ((t = take_waiting(e)))
 		tele_task_release(t);
@@ -241,6 +272,30 @@ static void on_resumed(struct engine *e, const PGresult *res)
 	e->look = true;
 }
 
+static void hear_claim(struct engine *e, struct tele_task *t)
+{
+	run(e, t);
+	e->look = true;
+}
+
+static void hear_cancel(struct engine *e, struct tele_task *t)
+{
+	cancel(e, t);
+}
+
+static void hear_again(struct engine *e, struct tele_task *t)
+{
+	ev_timer_again(e->loop, &e->again);
+}
+
+static void hear_fenced(struct engine *e, struct tele_task *t)
+{
+	on_fenced(e);
+}
+
+static void (*const hear[])(struct engine *e, struct tele_task *t) = {[TELE_ANSWER_CLAIM] = hear_claim, [TELE_ANSWER_CANCEL] = hear_cancel,
+    [TELE_ANSWER_AGAIN] = hear_again, [TELE_ANSWER_FENCED] = hear_fenced};
+
 static void on_stepped(struct engine *e, const PGresult *res)
 {
 	enum tele_answer_kind kind;
@@ -253,15 +308,14 @@ static void on_stepped(struct engine *e, const PGresult *res)
 	for (int i = 0; i < PQntuples(res); i++) {
 		if (tele_task_read(res, i, &kind, &task) != TELE_OK)
 			continue;
-		if (kind == TELE_ANSWER_FENCED) {
-			on_fenced(e);
-		} else if (kind == TELE_ANSWER_CANCEL) {
-			cancel(e, task.id);
-		} else {
-			run(e, &task);
-			e->look = true;
-		}
+		hear[kind](e, &task);
+		tele_task_release(&task);
 	}
+}
+
+static void on_described(struct engine *e, const PGresult *res)
+{
+	e->look = true;
 }
 
 static void on_stopped(struct engine *e, const PGresult *res)
@@ -278,7 +332,7 @@ static void on_janitor(struct engine *e, const PGresult *res)
 }
 
 static void (*const answers[])(struct engine *e, const PGresult *res) = {
-    [START] = on_started, [RESUME] = on_resumed, [STEP] = on_stepped, [JANITOR] = on_janitor, [STOP] = on_stopped};
+    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor, [STOP] = on_stopped};
 
 static enum tele_err send_start(struct engine *e)
 {
@@ -306,6 +360,27 @@ static enum tele_err send_ids(struct engine *e, enum tele_stmt stmt, struct tele
 	return tele_db_send(e->db, stmt, (const char *[]){id, epoch, third ? tele_array_text(third) : NULL});
 }
 
+static enum tele_err send_describe(struct engine *e)
+{
+	char id[24], epoch[24], slots[16];
+
+	snprintf(id, sizeof id, "%lld", e->id);
+	snprintf(epoch, sizeof epoch, "%lld", e->epoch);
+	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
+	return tele_db_send(e->db, TELE_STMT_ENGINE_DESCRIBE,
+	    (const char *[]){id, epoch, tele_array_text(&e->queues), slots, tele_array_text(&e->programs)});
+}
+
+static enum tele_err send_janitor(struct engine *e)
+{
+	char id[24], history[24], output[24];
+
+	snprintf(id, sizeof id, "%lld", e->id);
+	snprintf(history, sizeof history, "%ld", e->conf->keep_history_days);
+	snprintf(output, sizeof output, "%ld", e->conf->keep_output_days);
+	return tele_db_send(e->db, TELE_STMT_JANITOR, (const char *[]){id, history, output});
+}
+
 /* Known are tasks that run or wait here, and those whose results are not confirmed yet. */
 static enum tele_err send_resume(struct engine *e)
 {
@@ -323,15 +398,24 @@ static enum tele_err send_resume(struct engine *e)
 	return rc;
 }
 
+/* What runs for a second is noted; what runs on shows its chat so, now and then, for a while. */
+static bool is_to_note(const struct job *j, double now)
+{
+	if (!j->noted)
+		return now >= j->started_at + note_after_s;
+	return now >= j->typing_due && now < j->started_at + typing_most_s;
+}
+
 static size_t collect_started(struct engine *e, long long *ids)
 {
-	double before = wall_time() - note_after_s;
+	double now = wall_time();
 	size_t n = 0;
 
 	for (struct job *j = e->jobs; j && n < STEP_STARTED; j = j->next) {
-		if (j->noted || j->started_at > before)
+		if (!is_to_note(j, now))
 			continue;
 		j->noted = true;
+		j->typing_due = now + typing_every_s;
 		ids[n++] = j->task.id;
 	}
 	return n;
@@ -359,7 +443,7 @@ static enum tele_err send_step(struct engine *e)
 	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
 		results[step.nresults++] = &o->result;
 	e->sent = step.nresults;
-	e->look = false;
+	e->look = e->hear = false;
 	return tele_task_step(e->db, &step);
 }
 
@@ -372,7 +456,9 @@ static enum op choose(const struct engine *e)
 		return now >= e->start_due ? START : NONE;
 	if (e->resumed != tele_db_generation(e->db))
 		return RESUME;
-	if (e->out || now >= e->extend_due || (e->look && free_slots(e) > 0))
+	if (e->describe)
+		return DESCRIBE;
+	if (e->out || e->hear || now >= e->extend_due || (e->look && free_slots(e) > 0))
 		return STEP;
 	if (e->stopping && !e->njobs && !e->nwaiting)
 		return STOP;
@@ -386,11 +472,14 @@ static enum tele_err send_op(struct engine *e)
 		return send_start(e);
 	case RESUME:
 		return send_resume(e);
+	case DESCRIBE:
+		e->describe = false;
+		return send_describe(e);
 	case STEP:
 		return send_step(e);
 	case JANITOR:
 		e->janitor_due = ev_now(e->loop) + janitor_every_s;
-		return send_ids(e, TELE_STMT_JANITOR, NULL);
+		return send_janitor(e);
 	case STOP:
 		return send_ids(e, TELE_STMT_ENGINE_STOP, NULL);
 	case NONE:
@@ -471,7 +560,7 @@ static void keep_time(struct engine *e)
 		tele_log(TELE_WARN, "ending_commands", tele_int("running", e->njobs), tele_str("why", "the grace time is over"));
 		for (struct job *j = e->jobs; j; j = j->next) {
 			j->dropped = j->task.idempotent;
-			job_end(j);
+			job_end(j, NULL);
 		}
 	}
 }
@@ -479,6 +568,8 @@ static void keep_time(struct engine *e)
 /* Before each wait: whatever can go on, goes on. */
 static void drive(struct engine *e)
 {
+	unsigned rung;
+
 	gather(e);
 	keep_time(e);
 	for (int i = 0; i < 100; i++) {
@@ -487,8 +578,9 @@ static void drive(struct engine *e)
 		if (rc == TELE_DB)
 			e->op = NONE;
 		settle_op(e);
-		if (tele_db_notified(e->db))
-			e->look = true;
+		rung = tele_db_notified(e->db);
+		e->look |= rung & RUNG_TASK;
+		e->hear |= rung & RUNG_CANCEL;
 		gather(e);
 		if (e->op != NONE || !tele_db_ready(e->db))
 			break;
@@ -519,9 +611,20 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct engine *e = w->data;
+	double now = wall_time();
 
 	e->look = true;
+	for (struct job *j = e->jobs; j && !e->hear; j = j->next)
+		e->hear = is_to_note(j, now);
 	retry_waiting(e);
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct engine *e = w->data;
+
+	ev_timer_stop(loop, w);
+	e->look = true;
 }
 
 static void on_runner(struct ev_loop *loop, ev_io *w, int events)
@@ -543,11 +646,6 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 	/* A second signal means: now. */
 	e->stop_by = ev_now(loop) + (e->stopping ? 0 : (double)e->conf->grace_s);
 	e->stopping = true;
-}
-
-static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
-{
-	tele_reload_log("teleengine");
 }
 
 static void add_queues(struct engine *e)
@@ -573,6 +671,24 @@ static void add_programs(struct engine *e)
 		closedir(d);
 }
 
+static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
+{
+	struct engine *e = w->data;
+	struct tele_conf fresh;
+
+	if (tele_reload("teleengine", &fresh) != TELE_OK)
+		return;
+	tele_conf_release(e->conf);
+	*e->conf = fresh;
+	tele_array_reset(&e->queues);
+	tele_array_reset(&e->programs);
+	add_queues(e);
+	add_programs(e);
+	e->tick.repeat = (double)fresh.poll_ms / 1000;
+	ev_timer_again(loop, &e->tick);
+	e->describe = true;
+}
+
 static void set_up(struct engine *e)
 {
 	double poll_s = (double)e->conf->poll_ms / 1000;
@@ -588,11 +704,12 @@ static void set_up(struct engine *e)
 	ev_timer_init(&e->db_timer, on_timer, 0, 0);
 	ev_io_init(&e->runner_io, on_runner, e->runner, EV_READ);
 	ev_timer_init(&e->tick, on_tick, poll_s, poll_s);
+	ev_timer_init(&e->again, on_again, 0, again_s);
 	ev_prepare_init(&e->prepare, on_prepare);
 	ev_signal_init(&e->term, on_term, SIGTERM);
 	ev_signal_init(&e->intr, on_term, SIGINT);
 	ev_signal_init(&e->hup, on_hup, SIGHUP);
-	e->runner_io.data = e->tick.data = e->prepare.data = e->term.data = e->intr.data = e->hup.data = e;
+	e->runner_io.data = e->tick.data = e->again.data = e->prepare.data = e->term.data = e->intr.data = e->hup.data = e;
 	ev_io_start(e->loop, &e->runner_io);
 	ev_timer_start(e->loop, &e->tick);
 	ev_prepare_start(e->loop, &e->prepare);
@@ -621,11 +738,11 @@ static void tear_down(struct engine *e)
 	ev_loop_destroy(e->loop);
 }
 
-int loop_run(const struct tele_conf *conf, int runner)
+int loop_run(struct tele_conf *conf, int runner)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME, TELE_STMT_ENGINE_STEP,
-	    TELE_STMT_JANITOR};
-	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, "task"};
+	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME,
+	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR};
+	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct engine e = {.conf = conf, .runner = runner};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -16,6 +16,7 @@ sbin_PROGRAMS += telesender
 telesender_SOURCES = \
 	engine/telesender.c \
 	engine/send_loop.c engine/send_loop.h \
+	engine/operation.c engine/operation.h \
 	engine/lane.c engine/lane.h \
 	engine/rate.c engine/rate.h
 telesender_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) -lm

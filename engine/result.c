@@ -8,8 +8,10 @@
 
 enum {
 	SHORT_UNITS = 4096,  /* fits in one message */
-	LONG_UNITS = 12000,  /* of a long success that the chat is shown; the rest is kept for /output */
+	LONG_UNITS = 12000,  /* what a chat is shown as text, three messages; what is longer is a document */
 	TAIL_UNITS = 3000,   /* of what a failing command printed last */
+	CAPTION_TAIL_UNITS = 700, /* beside a document, whose caption has 1024 (core.telegram.org/bots/api#senddocument) */
+	DOCUMENT_MOST = 45 * 1024 * 1024, /* bytes; the Bot API takes 50 MB */
 	QUICK_S = 10,
 };
 
@@ -22,13 +24,15 @@ static const char *const words[] = {
     "signal %d (%s)",             /* SIGNAL */
     "timed out after %d s",       /* TIMEOUT */
     "ended early, because the engine stopped", /* CANCELLED */
+    "cancelled by %s; nothing of it is left", /* CANCELLED_BY */
     "could not start: %s",        /* NOT_STARTED */
     "nobody saw how it ended; it may or may not have done its work. Check before you send it again:\n%s", /* VANISHED */
     "(output cut: the first %zu of %lld bytes were kept)", /* CUT */
     "…",                          /* MORE */
-    "\n(shown: the first %zu of %zu characters)", /* SHOWN */
+    "\nAll of it: /output %lld", /* ALL */
+    "\n%zu characters, in the file; they end with:\n", /* IN_FILE */
 };
-enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, NOT_STARTED, VANISHED, CUT, MORE, SHOWN };
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, IN_FILE };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
 
@@ -51,6 +55,8 @@ static void say_how(struct tele_buf *b, const struct tele_task *t, const struct 
 		tele_buf_printf(b, words[NOT_STARTED], e->why);
 	else if (e->timed_out)
 		tele_buf_printf(b, words[TIMEOUT], t->timeout_s);
+	else if (e->cancelled && e->cancelled_by)
+		tele_buf_printf(b, words[CANCELLED_BY], e->cancelled_by);
 	else if (e->cancelled)
 		tele_buf_str(b, words[CANCELLED]);
 	else if (e->signal >= 0)
@@ -105,36 +111,48 @@ static void set_fixed_width(struct tele_buf *entities, const struct tele_buf *te
 	tele_buf_printf(entities, "[{\"type\":\"pre\",\"offset\":%zu,\"length\":%zu}]", offset, tele_text_units(text->data, text->len) - offset);
 }
 
+/* The last units of an output, with a mark where something came before. */
+static void add_tail(struct tele_buf *text, const char *output, size_t n, size_t units)
+{
+	size_t at = tele_text_tail(output, n, units);
+
+	if (at)
+		tele_buf_str(text, words[MORE]);
+	tele_buf_add(text, output + at, n - at);
+}
+
+static void say_head(struct tele_buf *text, const struct tele_task *t, const struct ending *e)
+{
+	struct tele_buf how = {0};
+	bool failed = strcmp(state_of(e), "done") && !e->cancelled;
+
+	if (!strcmp(state_of(e), "done"))
+		say_duration(&how, e->finished_at - e->started_at);
+	else
+		say_how(&how, t, e);
+	tele_buf_printf(text, words[failed ? FAILED : HEAD], t->command, t->id, tele_buf_text(&how));
+	tele_buf_release(&how);
+}
+
 static void say_success(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e, const char *output,
     size_t n)
 {
-	double took = e->finished_at - e->started_at;
-	bool is_short = took < QUICK_S && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
-	struct tele_buf duration = {0};
-	size_t shown, from;
+	bool is_short = e->finished_at - e->started_at < QUICK_S && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
+	size_t from;
 
 	n = without_trailing_space(output, n);
 	if (!n) {
 		tele_buf_printf(text, words[NO_OUTPUT], t->command);
 		return;
 	}
-	if (is_short) {
-		tele_buf_add(text, output, n);
-		if (is_table(output, n))
-			set_fixed_width(entities, text, 0);
-		return;
+	if (!is_short) {
+		say_head(text, t, e);
+		tele_buf_char(text, '\n');
 	}
-	say_duration(&duration, took);
-	tele_buf_printf(text, words[HEAD], t->command, t->id, tele_buf_text(&duration));
-	tele_buf_release(&duration);
-	tele_buf_char(text, '\n');
-	shown = tele_text_cut(output, n, LONG_UNITS);
 	from = text->len;
-	tele_buf_add(text, output, shown);
+	tele_buf_add(text, output, n);
 	if (is_table(output, n))
 		set_fixed_width(entities, text, from);
-	if (shown < n)
-		tele_buf_printf(text, words[SHOWN], tele_text_units(output, shown), tele_text_units(output, n));
 	note_cut(text, e);
 }
 
@@ -142,33 +160,55 @@ static void say_success(struct tele_buf *text, struct tele_buf *entities, const 
 static void say_failure(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e,
     const char *output, size_t n)
 {
-	struct tele_buf how = {0};
-	size_t at, from;
+	size_t from;
 
-	say_how(&how, t, e);
-	tele_buf_printf(text, words[FAILED], t->command, t->id, tele_buf_text(&how));
-	tele_buf_release(&how);
+	say_head(text, t, e);
 	n = without_trailing_space(output, n);
 	if (is_blank(output, n))
 		return;
-	at = tele_text_tail(output, n, TAIL_UNITS);
 	tele_buf_char(text, '\n');
 	from = text->len;
-	if (at)
-		tele_buf_str(text, words[MORE]);
-	tele_buf_add(text, output + at, n - at);
+	add_tail(text, output, n, TAIL_UNITS);
+	set_fixed_width(entities, text, from);
+	if (t->logged && tele_text_units(output, n) > TAIL_UNITS)
+		tele_buf_printf(text, words[ALL], t->id);
+	note_cut(text, e);
+}
+
+/* A long output goes as a file, with how it went and its end beside it. */
+static void say_document(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e, const char *output,
+    size_t n)
+{
+	size_t from;
+
+	say_head(text, t, e);
+	tele_buf_printf(text, words[IN_FILE], tele_text_units(output, n));
+	from = text->len;
+	add_tail(text, output, without_trailing_space(output, n), CAPTION_TAIL_UNITS);
 	set_fixed_width(entities, text, from);
 	note_cut(text, e);
 }
 
-static enum tele_err complete(struct tele_result *r, struct tele_buf *text, struct tele_buf *entities, struct tele_buf *output,
-    const char *reason)
+static size_t document_size(const char *text, size_t n)
 {
+	if (n <= DOCUMENT_MOST)
+		return n;
+	for (n = DOCUMENT_MOST; n && (text[n] & 0xc0) == 0x80; n--)
+		;
+	return n;
+}
+
+static enum tele_err complete(struct tele_result *r, struct tele_buf *text, struct tele_buf *entities, struct tele_buf *output,
+    bool with_document, const char *reason)
+{
+	size_t size = with_document ? document_size(tele_buf_text(output), output->len) : 0;
+
 	r->text = tele_buf_detach(text);
 	r->entities = tele_buf_detach(entities);
+	r->document = strndup(tele_buf_text(output), size);
 	r->output = tele_buf_detach(output);
 	r->reason = strdup(reason);
-	if (r->text && r->entities && r->output && r->reason)
+	if (r->text && r->entities && r->document && r->output && r->reason)
 		return TELE_OK;
 	tele_result_release(r);
 	return TELE_NOMEM;
@@ -178,6 +218,7 @@ enum tele_err result_make(const struct tele_task *task, const struct ending *e, 
 {
 	struct tele_buf text = {0}, entities = {0}, output = {0};
 	size_t whole = e->size;
+	bool with_document;
 
 	memset(r, 0, sizeof *r);
 	r->task_id = task->id;
@@ -200,11 +241,14 @@ enum tele_err result_make(const struct tele_task *task, const struct ending *e, 
 		break;
 	}
 	tele_text_clean(&output, e->output, whole);
-	if (!strcmp(r->state, "done"))
+	with_document = !e->vanished && tele_text_units(tele_buf_text(&output), output.len) > LONG_UNITS;
+	if (with_document)
+		say_document(&text, &entities, task, e, tele_buf_text(&output), output.len);
+	else if (!strcmp(r->state, "done"))
 		say_success(&text, &entities, task, e, tele_buf_text(&output), output.len);
 	else
 		say_failure(&text, &entities, task, e, tele_buf_text(&output), output.len);
-	return complete(r, &text, &entities, &output, e->why);
+	return complete(r, &text, &entities, &output, with_document, e->why);
 }
 
 enum tele_err result_of_text(const struct tele_task *task, const char *words_of_template, double now, struct tele_result *r)
@@ -221,5 +265,5 @@ enum tele_err result_of_text(const struct tele_task *task, const char *words_of_
 	tele_text_clean(&text, words_of_template, strlen(words_of_template));
 	if (is_blank(tele_buf_text(&text), text.len))
 		tele_buf_printf(&text, words[NO_OUTPUT], task->command);
-	return complete(r, &text, &entities, &output, "");
+	return complete(r, &text, &entities, &output, false, "");
 }

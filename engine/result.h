@@ -10,6 +10,7 @@ struct ending {
 	bool started;
 	bool timed_out;
 	bool cancelled;
+	const char *cancelled_by; /* who asked for it; NULL: the engine itself */
 	bool vanished;   /* its supervisor went away: nobody knows how it ended */
 	const char *why; /* not started: what stood in the way; "" else */
 	double started_at, finished_at; /* seconds since 1970 */
@@ -20,7 +21,7 @@ struct ending {
 
 /*
  * Makes the result of a task: its state, what is kept, and what the chat reads (plain text and entities in UTF-16 units).
- * A quick and short success is its output and nothing else. TELE_NOMEM.
+ * A quick and short success is its output and nothing else; a long output becomes a document. TELE_NOMEM.
  */
 enum tele_err result_make(const struct tele_task *task, const struct ending *end, struct tele_result *result) TELE_MUST;
 

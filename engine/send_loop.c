@@ -8,6 +8,7 @@
 #include "engine/send_loop.h"
 
 #include "engine/lane.h"
+#include "engine/operation.h"
 #include "lib/log.h"
 #include "lib/start.h"
 #include "lib/outbox.h"
@@ -25,9 +26,9 @@
 #include <unistd.h>
 
 enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
-static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, sweep_every_s = 30, backoff_least_s = 0.5, backoff_most_s = 30;
+static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30, backoff_least_s = 0.5, backoff_most_s = 30;
 
-enum op { NONE, LEAD, TAKE_ROWS, SETTLE, SEEN };
+enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK };
 
 struct sender {
 	struct tele_conf *conf;
@@ -41,7 +42,9 @@ struct sender {
 	unsigned long batch;    /* number of what is collected in settling, from 1 */
 	char me_id[24], me_username[80], me_name[160]; /* what getMe said */
 	bool me_known, me_stored, me_asked;
-	double me_due, lead_due, look_due, sweep_due;
+	char *webhook;          /* what getWebhookInfo said, to be stored; NULL: nothing new */
+	bool webhook_asked;
+	double me_due, webhook_due, lead_due, look_due, sweep_due;
 	double hold_all;        /* nothing is sent before */
 	int failures;           /* in a row, over all chats */
 	double last_429;
@@ -53,7 +56,8 @@ struct sender {
 	int signals;
 };
 
-static char me_tag; /* the tag of getMe's request */
+static char me_tag, webhook_tag; /* tags of requests that no row asked for */
+static const char *const channels[] = {"outbox", NULL};
 
 static double now_s(void)
 {
@@ -63,121 +67,89 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void add(struct json_object *o, const char *key, struct json_object *value)
-{
-	json_object_object_add(o, key, value);
-}
-
-/* sendMessage; TELE_EMPTY: this part has nothing that Telegram would take. */
-static enum tele_err build_send(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
-{
-	struct json_object *entities = NULL, *reply;
-	char *text = NULL;
-	enum tele_err rc = tele_outbox_part(row, row->parts_sent, &text, &entities, last);
-
-	if (rc != TELE_OK)
-		return rc;
-	if (!text[strspn(text, " \t\r\n")]) {
-		free(text);
-		json_object_put(entities);
-		if (!*last || row->parts_sent)
-			return TELE_EMPTY;
-		text = strdup("(no text)");
-		entities = NULL;
-	}
-	add(o, "chat_id", json_object_new_int64(lane->moved_to ? lane->moved_to : row->chat_id));
-	add(o, "text", json_object_new_string(text));
-	free(text);
-	if (entities && !lane->plain)
-		add(o, "entities", entities);
-	else
-		json_object_put(entities);
-	if (row->thread_id && !lane->no_thread)
-		add(o, "message_thread_id", json_object_new_int64(row->thread_id));
-	if (row->reply_to && !row->parts_sent && !lane->moved_to) {
-		reply = json_object_new_object();
-		add(reply, "message_id", json_object_new_int64(row->reply_to));
-		add(reply, "allow_sending_without_reply", json_object_new_boolean(1));
-		add(o, "reply_parameters", reply);
-	}
-	if (row->markup && *last)
-		add(o, "reply_markup", json_object_get(row->markup));
-	return TELE_OK;
-}
-
-static enum tele_err build_answer_callback(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
-{
-	*last = true;
-	json_object_object_foreach(row->params, key, value)
-		add(o, key, json_object_get(value));
-	if (*row->text)
-		add(o, "text", json_object_new_string(row->text));
-	return TELE_OK;
-}
-
-/* Operations of the outbox, the method each calls, and who builds the request. */
-static const struct operation {
-	const char *op, *method;
-	enum tele_err (*build)(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last);
-} operations[] = {
-    {"send", "sendMessage", build_send},
-    {"answer_callback", "answerCallbackQuery", build_answer_callback},
-};
-
-static const struct operation *find_operation(const char *op)
-{
-	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-		if (!strcmp(operations[i].op, op))
-			return &operations[i];
-	return NULL;
-}
-
 static void settle_first(struct sender *s, struct lane *lane, const char *outcome, long long message_id, const char *reason)
 {
 	struct tele_outbox_row *row = lane->first;
 
-	tele_settlements_add(&s->settling, row->id, outcome, row->parts_sent, message_id, reason);
+	tele_settlements_add(&s->settling, row, outcome, message_id, reason);
 	if (strcmp(outcome, "sent"))
 		tele_log(TELE_WARN, "not_sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
 		    tele_str("outcome", outcome), tele_str("why", reason));
 	lane_pop(s->lanes, lane);
 }
 
+/* What Telegram refused for good, or what cannot even be asked. */
+static void give_up_first(struct sender *s, struct lane *lane, const char *why)
+{
+	const struct operation *op = operation_find(lane->first->op);
+
+	settle_first(s, lane, op && op->is_fleeting ? "expired" : "dead", 0, why);
+}
+
+/* Settled without asking Telegram, or the lane waits for its document; true: go on. */
+static bool is_ready(struct sender *s, struct lane *lane, const struct operation *op, double now)
+{
+	struct tele_outbox_row *row = lane->first;
+
+	if (!op) {
+		give_up_first(s, lane, "this sender cannot do it");
+	} else if (row->blocked) {
+		give_up_first(s, lane, "the chat is closed to the bot");
+	} else if (now >= row->expires_at) {
+		settle_first(s, lane, "expired", 0, "too late");
+	} else if (op->with_file && !row->file_name) {
+		lane->busy = lane->fetching = s->again = true;
+	} else {
+		return true;
+	}
+	return false;
+}
+
+static enum tele_err call(struct sender *s, const struct operation *op, const struct tele_outbox_row *row, struct json_object *request,
+    struct lane *lane)
+{
+	struct tele_telegram_file file = {"document", row->file_name, "text/plain; charset=utf-8", row->file, row->file_size};
+
+	if (op->with_file)
+		return tele_telegram_upload(s->telegram, op->method, request, &file, lane);
+	return tele_telegram_call(s->telegram, op->method, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), lane);
+}
+
+static void take_rates(struct sender *s, struct lane *lane, const struct operation *op, double now)
+{
+	if (!op->is_message)
+		return;
+	rate_take(&lane->rate, now);
+	rate_take(&lane->group_rate, now);
+	rate_take(&s->rate, now);
+}
+
 /* Starts what the first row of a lane asks for; settles it where there is nothing to send. */
 static void start_first(struct sender *s, struct lane *lane, double now)
 {
 	struct tele_outbox_row *row = lane->first;
-	const struct operation *op = find_operation(row->op);
-	struct json_object *o;
+	const struct operation *op = operation_find(row->op);
+	struct json_object *request;
 	enum tele_err rc;
 	bool last = true;
 
-	if (row->expired || row->blocked || !op) {
-		settle_first(s, lane, row->expired ? "expired" : "dead", 0, row->expired ? "too late" : row->blocked ? "the chat is closed to the bot"
-												     : "this sender cannot do it");
+	if (!is_ready(s, lane, op, now))
 		return;
-	}
-	o = json_object_new_object();
-	rc = op->build(lane, row, o, &last);
-	if (rc == TELE_EMPTY && (last || row->parts_sent)) {
+	request = json_object_new_object();
+	rc = op->build(lane, row, request, &last);
+	if (rc == TELE_EMPTY) {
 		row->parts_sent++;
 		if (last)
 			settle_first(s, lane, "sent", 0, "");
-	} else if (rc == TELE_EMPTY) {
-		row->parts_sent++;
-	} else if (rc == TELE_OK) {
-		rc = tele_telegram_call(s->telegram, op->method, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), lane);
-		if (rc == TELE_OK) {
-			lane->busy = true;
-			rate_take(&lane->rate, now);
-			rate_take(&lane->group_rate, now);
-			if (lane->chat_id)
-				rate_take(&s->rate, now);
-		} else {
-			lane->not_before = now + 1;
-		}
+	} else if (rc == TELE_INVALID) {
+		give_up_first(s, lane, "the row lacks what the operation needs");
+	} else if (rc != TELE_OK || call(s, op, row, request, lane) != TELE_OK) {
+		lane->not_before = now + 1;
+	} else {
+		lane->busy = true;
+		take_rates(s, lane, op, now);
 	}
-	json_object_put(o);
+	json_object_put(request);
 }
 
 static double later(double a, double b)
@@ -188,11 +160,14 @@ static double later(double a, double b)
 /* When the lane's first row may go. */
 static double lane_when(const struct sender *s, const struct lane *lane, double now)
 {
+	const struct operation *op = operation_find(lane->first->op);
 	double when = later(lane->not_before, s->hold_all);
 
+	if (!op || !op->is_message)
+		return when;
 	when = later(when, rate_when(&lane->rate, now));
 	when = later(when, rate_when(&lane->group_rate, now));
-	return lane->chat_id ? later(when, rate_when(&s->rate, now)) : when;
+	return later(when, rate_when(&s->rate, now));
 }
 
 /* Starts all that may go now; returns when the next could. */
@@ -239,20 +214,21 @@ static void back_off(struct sender *s, struct lane *lane, const char *words, dou
 		return;
 	tele_log(TELE_WARN, "telegram_away", tele_int("outbox", lane->first->id), tele_int("chat", lane->chat_id), tele_str("error", words),
 	    tele_str("todo", "trying again by itself"));
-	tele_settlements_add(&s->settling, lane->first->id, "failed", 0, 0, words);
+	tele_settlements_add(&s->settling, lane->first, "failed", 0, words);
 }
 
 /* The limit may be the chat's or the bot's: when a second chat meets it within a second, it is the bot's. */
 static void hold(struct sender *s, struct lane *lane, long retry_after, double now)
 {
 	double until = now + (double)(retry_after > 0 ? retry_after : 1);
+	long long chat = lane->first->chat_id;
 
 	lane->not_before = until;
-	if (s->last_429_chat != lane->chat_id && now - s->last_429 < 1)
+	if (s->last_429_chat != chat && now - s->last_429 < 1)
 		s->hold_all = until;
 	s->last_429 = now;
-	s->last_429_chat = lane->chat_id;
-	tele_log(TELE_WARN, "limited", tele_int("chat", lane->chat_id), tele_int("retry_after", retry_after),
+	s->last_429_chat = chat;
+	tele_log(TELE_WARN, "limited", tele_int("chat", chat), tele_int("retry_after", retry_after),
 	    tele_str("for", s->hold_all == until ? "all" : "chat"));
 }
 
@@ -268,13 +244,13 @@ static void note_sent(struct sender *s, struct lane *lane, const struct tele_ans
 	row->parts_sent++;
 	tele_log(TELE_INFO, "sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
 	    tele_int("task", row->task_id), tele_int("message", a->message_id));
-	if (!strcmp(row->op, "send") && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
+	if (operation_find(row->op)->in_parts && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
 		free(text);
 		json_object_put(entities);
 		/* The lane stays busy until this part is stored; see on_settled. */
 		lane->busy = true;
 		lane->stored_with = s->batch;
-		tele_settlements_add(&s->settling, row->id, "part", row->parts_sent, a->message_id, "");
+		tele_settlements_add(&s->settling, row, "part", a->message_id, "");
 		return;
 	}
 	settle_first(s, lane, "sent", a->message_id, "");
@@ -287,6 +263,21 @@ static void close_chat(struct sender *s, struct lane *lane, const char *words)
 		settle_first(s, lane, "blocked", 0, words);
 }
 
+/* The database moves what waits for the chat, and what is in hand here too, to the chat it has become. */
+static void follow_chat(struct sender *s, struct lane *lane, long long to)
+{
+	tele_log(TELE_INFO, "chat_migrated", tele_int("chat", lane->first->chat_id), tele_int("to", to));
+	settle_first(s, lane, "moved", to, "");
+	while (lane->first)
+		lane_pop(s->lanes, lane);
+}
+
+static void note_webhook(struct sender *s, const struct tele_answer *a)
+{
+	free(s->webhook);
+	s->webhook = a->result ? strdup(json_object_to_json_string_ext(a->result, JSON_C_TO_STRING_PLAIN)) : NULL;
+}
+
 static void on_answer(struct sender *s, struct lane *lane, const struct tele_answer *a, double now)
 {
 	lane->busy = false;
@@ -294,13 +285,15 @@ static void on_answer(struct sender *s, struct lane *lane, const struct tele_ans
 	case TELE_TG_OK:
 	case TELE_TG_NOT_MODIFIED:
 	case TELE_TG_TOO_OLD:
+		if (!strcmp(lane->first->op, "webhook_info"))
+			note_webhook(s, a);
 		note_sent(s, lane, a);
 		break;
 	case TELE_TG_WAIT:
 		hold(s, lane, a->retry_after, now);
 		break;
 	case TELE_TG_MIGRATED:
-		lane->moved_to = a->migrate_to;
+		follow_chat(s, lane, a->migrate_to);
 		break;
 	case TELE_TG_BLOCKED:
 		close_chat(s, lane, a->words);
@@ -308,14 +301,14 @@ static void on_answer(struct sender *s, struct lane *lane, const struct tele_ans
 	case TELE_TG_BAD_ENTITIES:
 	case TELE_TG_NO_THREAD:
 		if (a->verdict == TELE_TG_BAD_ENTITIES ? lane->plain : lane->no_thread)
-			settle_first(s, lane, "dead", 0, a->words);
+			give_up_first(s, lane, a->words);
 		else if (a->verdict == TELE_TG_BAD_ENTITIES)
 			lane->plain = true;
 		else
 			lane->no_thread = true;
 		break;
 	case TELE_TG_REFUSED:
-		settle_first(s, lane, "dead", 0, a->words);
+		give_up_first(s, lane, a->words);
 		break;
 	case TELE_TG_TOKEN:
 		tele_log(TELE_ERROR, "token_refused", tele_str("error", a->words), tele_str("todo", "check bot_token; nothing is sent until then"));
@@ -364,6 +357,22 @@ static void ask_me(struct sender *s, double now)
 	s->me_asked = tele_telegram_call(s->telegram, "getMe", "{}", &me_tag) == TELE_OK;
 }
 
+static void on_webhook_info(struct sender *s, const struct tele_answer *a)
+{
+	s->webhook_asked = false;
+	if (a->verdict == TELE_TG_OK)
+		note_webhook(s, a);
+}
+
+/* The pages show the webhook's health, and have no token to ask for it. */
+static void ask_webhook(struct sender *s, double now)
+{
+	if (!s->epoch || s->webhook_asked || now < s->webhook_due || s->stopping)
+		return;
+	s->webhook_due = now + webhook_every_s;
+	s->webhook_asked = tele_telegram_call(s->telegram, "getWebhookInfo", "{}", &webhook_tag) == TELE_OK;
+}
+
 static void on_lead(struct sender *s, const PGresult *res)
 {
 	s->lead_due = now_s() + lead_every_s;
@@ -384,11 +393,47 @@ static void on_rows(struct sender *s, const PGresult *res)
 	double now = now_s();
 	struct tele_outbox_row *row;
 
-	for (int i = 0; i < PQntuples(res); i++)
-		if (tele_outbox_read(res, i, &row) != TELE_OK || lanes_add(s->lanes, row, now) != TELE_OK)
+	for (int i = 0; i < PQntuples(res); i++) {
+		bool good = tele_outbox_read(res, i, &row) == TELE_OK;
+
+		if (good) {
+			row->expires_at = now + row->expires_s;
+			good = lanes_add(s->lanes, row, now) == TELE_OK;
+		}
+		if (!good)
 			tele_log(TELE_ERROR, "no_memory", tele_str("todo", "rows wait until the sender starts again"));
+	}
 	/* There may be more than one take brings. */
 	s->look = s->again = PQntuples(res) > 0;
+}
+
+static struct lane *first_fetching(const struct sender *s)
+{
+	struct lane *lane = lanes_first(s->lanes);
+
+	while (lane && !lane->fetching)
+		lane = lane->newer;
+	return lane;
+}
+
+static void on_file(struct sender *s, const PGresult *res)
+{
+	struct lane *lane = first_fetching(s);
+
+	if (!lane)
+		return;
+	lane->busy = lane->fetching = false;
+	s->again = true;
+	switch (tele_outbox_read_file(res, lane->first)) {
+	case TELE_OK:
+		break;
+	case TELE_NOTFOUND:
+		give_up_first(s, lane, "its document is gone");
+		break;
+	default:
+		lane->not_before = now_s() + 1;
+		break;
+	}
 }
 
 /* Parts are stored: their lanes may go on with the next. */
@@ -398,7 +443,7 @@ static void on_settled(struct sender *s, const PGresult *res)
 
 	tele_settlements_reset(&s->under_way);
 	s->again = true;
-	s->look |= s->left_out;
+	s->look |= s->left_out || tele_db_bool(res, 0, 1);
 	for (struct lane *lane = lanes_first(s->lanes); lane; lane = newer) {
 		newer = lane->newer;
 		if (!lane->stored_with || lane->stored_with >= s->batch)
@@ -416,8 +461,13 @@ static void on_seen(struct sender *s, const PGresult *res)
 	s->me_stored = true;
 }
 
-static void (*const answers[])(struct sender *s, const PGresult *res) = {
-    [LEAD] = on_lead, [TAKE_ROWS] = on_rows, [SETTLE] = on_settled, [SEEN] = on_seen};
+static void on_webhook_stored(struct sender *s, const PGresult *res)
+{
+	/* What came meanwhile is stored with the next. */
+}
+
+static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_file,
+    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored};
 
 static enum tele_err send_settlements(struct sender *s)
 {
@@ -447,6 +497,16 @@ static enum tele_err send_take(struct sender *s)
 	return rc;
 }
 
+static enum tele_err send_webhook(struct sender *s)
+{
+	enum tele_err rc = tele_db_send(s->db, TELE_STMT_BOT_WEBHOOK, (const char *[]){s->webhook});
+
+	/* Asked again in a minute: no need to keep it. */
+	free(s->webhook);
+	s->webhook = NULL;
+	return rc;
+}
+
 static enum op choose(struct sender *s, double now)
 {
 	if (s->under_way.n || s->settling.n)
@@ -456,7 +516,11 @@ static enum op choose(struct sender *s, double now)
 	if (s->me_known && !s->me_stored)
 		return SEEN;
 	if (!s->epoch)
-		return tele_telegram_active(s->telegram) == s->me_asked && now >= s->lead_due ? LEAD : NONE;
+		return tele_telegram_active(s->telegram) == s->me_asked + s->webhook_asked && now >= s->lead_due ? LEAD : NONE;
+	if (first_fetching(s))
+		return FETCH;
+	if (s->webhook)
+		return WEBHOOK;
 	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
 }
 
@@ -467,6 +531,10 @@ static enum tele_err send_op(struct sender *s)
 		return tele_db_send(s->db, TELE_STMT_SENDER_LEAD, NULL);
 	case TAKE_ROWS:
 		return send_take(s);
+	case FETCH:
+		return tele_outbox_fetch(s->db, s->epoch, first_fetching(s)->first);
+	case WEBHOOK:
+		return send_webhook(s);
 	case SETTLE:
 		return send_settlements(s);
 	case SEEN:
@@ -484,6 +552,9 @@ static void on_connection_lost(struct sender *s)
 		tele_log(TELE_WARN, "lead_lost", tele_str("why", "the database connection, and the lead with it, is gone"));
 	s->epoch = 0;
 	s->lead_due = 0;
+	for (struct lane *lane = lanes_first(s->lanes); lane; lane = lane->newer)
+		if (lane->fetching)
+			lane->busy = lane->fetching = false;
 	lanes_abandon(s->lanes);
 }
 
@@ -533,10 +604,13 @@ static void drive_telegram(struct sender *s, double now)
 	while (tele_telegram_next(s->telegram, &a) == TELE_OK) {
 		if (a.tag == &me_tag)
 			on_me(s, &a, now);
+		else if (a.tag == &webhook_tag)
+			on_webhook_info(s, &a);
 		else
 			on_answer(s, a.tag, &a, now);
 	}
 	ask_me(s, now);
+	ask_webhook(s, now);
 }
 
 static void reload(struct sender *s)
@@ -545,8 +619,17 @@ static void reload(struct sender *s)
 
 	if (tele_reload("telesender", &fresh) != TELE_OK)
 		return;
+	if (!fresh.bot_token) {
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", "setting bot_token is missing"));
+		tele_conf_release(&fresh);
+		return;
+	}
+	if (tele_telegram_set(s->telegram, fresh.api_base, fresh.bot_token) != TELE_OK)
+		tele_log(TELE_ERROR, "no_memory", tele_str("todo", "send HUP again; the former token is used"));
 	tele_conf_release(s->conf);
 	*s->conf = fresh;
+	s->me_known = s->me_stored = false;
+	s->me_due = s->hold_all = 0;
 	lanes_set_rates(s->lanes, s->conf, now_s());
 	rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
 }
@@ -641,8 +724,9 @@ static int watch_signals(void)
 
 int send_loop(struct tele_conf *conf)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN};
-	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, "outbox"};
+	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_FILE,
+	    TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK};
+	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -660,6 +744,7 @@ int send_loop(struct tele_conf *conf)
 	lanes_free(s.lanes);
 	tele_settlements_release(&s.settling);
 	tele_settlements_release(&s.under_way);
+	free(s.webhook);
 	close(s.signals);
 	curl_global_cleanup();
 	tele_log(TELE_INFO, "stopped");

@@ -12,7 +12,7 @@
 enum { EXTRA_MOST = 64, REJECTED_MOST = 65536 };
 
 /* Commands that TeleOps answers itself. */
-static const char *const builtins[] = {"help", "id", "start", "whoami", NULL};
+static const char *const builtins[] = {"cancel", "help", "id", "output", "start", "status", "tasks", "whoami", NULL};
 
 static bool is_builtin(const char *name)
 {
@@ -129,6 +129,8 @@ static enum tele_err decide_message(const struct tele_catalogue *c, const struct
 
 enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d)
 {
+	char number[24];
+
 	tele_decision_release(d);
 	d->action = "ignore";
 	d->version = c->version;
@@ -143,6 +145,10 @@ enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tel
 	case TELE_UPDATE_MEMBER:
 		d->action = "mychat";
 		return set(&d->extra, u->member_status) ? TELE_OK : TELE_NOMEM;
+	case TELE_UPDATE_MIGRATED:
+		d->action = "migrate";
+		snprintf(number, sizeof number, "%lld", u->migrated_to);
+		return set(&d->extra, number) ? TELE_OK : TELE_NOMEM;
 	case TELE_UPDATE_OTHER:
 		break;
 	}
@@ -155,7 +161,8 @@ static const struct {
 } outcomes[] = {
     {"task", TELE_ADMIT_TASK},          {"reply", TELE_ADMIT_REPLY},       {"refused", TELE_ADMIT_REPLY},
     {"disabled", TELE_ADMIT_REPLY},     {"stranger", TELE_ADMIT_REPLY},    {"duplicate", TELE_ADMIT_IGNORED},
-    {"ignored", TELE_ADMIT_IGNORED},    {"deferred", TELE_ADMIT_DEFERRED},
+    {"ignored", TELE_ADMIT_IGNORED},    {"deferred", TELE_ADMIT_DEFERRED},   {"flood", TELE_ADMIT_REPLY},
+    {"flooded", TELE_ADMIT_IGNORED},
 };
 
 static void note_outcome(struct tele_admission *list, size_t n, long long update_id, const char *word)
@@ -206,11 +213,11 @@ static enum tele_err read_outcomes(const PGresult *res, struct tele_admission *l
 	return TELE_OK;
 }
 
-enum tele_err tele_admit(struct tele_db *db, long long version, bool single, struct tele_admission *list, size_t n, int timeout_ms)
+enum tele_err tele_admit(struct tele_db *db, long long version, bool single, long rate, struct tele_admission *list, size_t n, int timeout_ms)
 {
 	struct tele_array arrays[ARRAYS] = {{{0}}};
-	const char *values[ARRAYS + 2];
-	char number[24];
+	const char *values[ARRAYS + 3];
+	char number[24], most[24];
 	PGresult *res = NULL;
 	enum tele_err rc = TELE_OK;
 
@@ -222,8 +229,10 @@ enum tele_err tele_admit(struct tele_db *db, long long version, bool single, str
 	snprintf(number, sizeof number, "%lld", version);
 	values[0] = number;
 	values[1] = single ? "t" : "f";
+	snprintf(most, sizeof most, "%ld", rate);
+	values[2] = most;
 	for (int i = 0; i < ARRAYS; i++) {
-		values[i + 2] = tele_array_text(&arrays[i]);
+		values[i + 3] = tele_array_text(&arrays[i]);
 		if (arrays[i].buf.failed)
 			rc = TELE_NOMEM;
 	}

@@ -9,12 +9,13 @@
  * tele_admit hands a batch to the database's admit(), which knows people and rights and has the last word.
  */
 struct tele_decision {
-	const char *action;   /* what admit() is asked to do: run, invalid, unknown, start, help, whoami, id, text, callback, mychat, ignore */
+	const char *action;   /* what admit() is asked to do: run, invalid, unknown, a built-in's name, text, callback, mychat,
+	                         migrate, ignore */
 	long long command_id; /* 0: none */
 	char *args;           /* run: JSON object of texts; "" else. This and the following are owned */
 	char *line;           /* command line as typed */
 	char *reply;          /* invalid: the complaint; unknown: the name that was asked for */
-	char *extra;          /* unknown: near names; help: the command asked about; start: the invitation; callback: its id; mychat: status */
+	char *extra;          /* unknown: near names; a built-in: the word after it; callback: its id; mychat: status; migrate: new id */
 	long long version;    /* of the catalogue it was decided with */
 };
 
@@ -39,12 +40,12 @@ struct tele_admission {
 };
 
 /*
- * Admits n updates in one transaction: sorted by update_id, at most one a chat and a person, all decided with this version.
+ * Admits n updates in one transaction; rate is how many messages a person may send in ten seconds (0: any): sorted by update_id, at most one a chat and a person, all decided with this version.
  * TELE_OK: committed, outcomes set. TELE_CONFLICT: the version is stale, nothing was written: load the catalogue, decide again.
  * TELE_INVALID: some of the data was refused, nothing was written: admit one by one. TELE_RETRY: the same again.
  * TELE_DB: away, or the result of the commit is unknown: the update must come again.
  */
-enum tele_err tele_admit(struct tele_db *db, long long version, bool single, struct tele_admission *list, size_t n, int timeout_ms) TELE_MUST;
+enum tele_err tele_admit(struct tele_db *db, long long version, bool single, long rate, struct tele_admission *list, size_t n, int timeout_ms) TELE_MUST;
 
 /* Keeps an update that is refused even alone (its body cleaned), so that it can be answered 200. */
 enum tele_err tele_admit_reject(struct tele_db *db, long long update_id, const char *reason, const char *body, size_t n, int timeout_ms) TELE_MUST;

@@ -31,6 +31,8 @@ struct tele_conf {
 	long acceptors;       /* threads of telebot.fcgi */
 	long writers;         /* database connections of telebot.fcgi */
 	long batch;           /* updates admitted at once */
+	long person_rate;     /* messages of one person within ten seconds; 0: no limit */
+	long keep_history_days, keep_output_days; /* 0: for ever */
 	long grace_s;         /* how long TERM waits for what runs */
 	long poll_ms;         /* how often an engine looks without having been rung for */
 	long send_rate;       /* messages a second over all; 0: no limit */

@@ -22,7 +22,7 @@ struct tele_db {
 	long long due;   /* CLOSED: when to try again; CONNECTING, PREPARING: when to give up */
 	int backoff_ms;
 	unsigned generation;
-	bool notified;
+	unsigned notified; /* a bit a channel */
 	bool told; /* that it is away: once, not at every try */
 	int stop_fd;
 	char error[400];
@@ -128,8 +128,8 @@ static enum tele_err start_preparing(struct tele_db *db)
 
 		tele_buf_printf(&sql, "; PREPARE %s AS %s", t->name, t->sql);
 	}
-	if (db->use->listen)
-		tele_buf_printf(&sql, "; LISTEN %s", db->use->listen);
+	for (int i = 0; db->use->listen && db->use->listen[i]; i++)
+		tele_buf_printf(&sql, "; LISTEN %s", db->use->listen[i]);
 	sent = !sql.failed && PQsendQuery(db->conn, tele_buf_text(&sql));
 	tele_buf_release(&sql);
 	if (!sent)
@@ -150,6 +150,13 @@ static enum tele_err step_connecting(struct tele_db *db)
 	return TELE_EMPTY;
 }
 
+static void note_channel(struct tele_db *db, const char *name)
+{
+	for (int i = 0; db->use->listen && db->use->listen[i]; i++)
+		if (!strcmp(db->use->listen[i], name))
+			db->notified |= 1U << i;
+}
+
 /* Reads what came; false when the connection is gone. */
 static bool pump(struct tele_db *db)
 {
@@ -158,7 +165,7 @@ static bool pump(struct tele_db *db)
 	if (PQflush(db->conn) < 0 || !PQconsumeInput(db->conn))
 		return false;
 	while ((n = PQnotifies(db->conn)) != NULL) {
-		db->notified = true;
+		note_channel(db, n->relname);
 		PQfreemem(n);
 	}
 	return PQstatus(db->conn) == CONNECTION_OK;
@@ -269,11 +276,11 @@ unsigned tele_db_generation(const struct tele_db *db)
 	return db->generation;
 }
 
-bool tele_db_notified(struct tele_db *db)
+unsigned tele_db_notified(struct tele_db *db)
 {
-	bool came = db->notified;
+	unsigned came = db->notified;
 
-	db->notified = false;
+	db->notified = 0;
 	return came;
 }
 

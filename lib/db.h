@@ -23,7 +23,7 @@ struct tele_db_use {
 	const char *program;         /* application_name */
 	const enum tele_stmt *stmts; /* prepared on every connection */
 	int nstmts;
-	const char *listen;          /* channel, or NULL */
+	const char *const *listen;   /* channels, NULL-terminated, 32 at most; or NULL */
 };
 
 /* conninfo and use are copied or must stay valid (use). Does not connect yet. NULL: no memory. */
@@ -41,8 +41,8 @@ short tele_db_events(const struct tele_db *db); /* POLLIN, POLLOUT or both */
 int tele_db_wait_ms(const struct tele_db *db);  /* until step wants to be called without an event; -1: never */
 /* Grows with every connection made; 0: there has been none yet. */
 unsigned tele_db_generation(const struct tele_db *db);
-/* True once after notifications came in. */
-bool tele_db_notified(struct tele_db *db);
+/* The channels notifications came in on since the last call, a bit each: 1 for the first of listen. */
+unsigned tele_db_notified(struct tele_db *db);
 
 /* Starts a prepared statement; values as text, NULL for null. Only when ready. TELE_DB: the connection is gone. */
 enum tele_err tele_db_send(struct tele_db *db, enum tele_stmt stmt, const char *const *values) TELE_MUST;

@@ -119,7 +119,7 @@ static enum tele_err try_batch(struct writer *w, struct waiting **batch, size_t 
 	for (size_t i = 0; i < n; i++)
 		w->list[i] = (struct tele_admission){.update = batch[i]->item->update, .decision = &batch[i]->decision};
 	if (rc == TELE_OK)
-		rc = tele_admit(w->db, c->version, single, w->list, n, ADMIT_MS);
+		rc = tele_admit(w->db, c->version, single, w->gate->conf->person_rate, w->list, n, ADMIT_MS);
 	tele_catalogue_drop(c);
 	return rc;
 }

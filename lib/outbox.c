@@ -3,12 +3,13 @@
 #include "lib/text.h"
 
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum column {
-	ID, OP, CHAT_ID, CHAT_TYPE, SEQ, THREAD_ID, REPLY_TO, TEXT, ENTITIES, MARKUP, PARAMS, TASK_ID, UPDATE_ID, PARTS_SENT, ATTEMPTS, EXPIRED,
+	ID, OP, CHAT_ID, SEQ, THREAD_ID, REPLY_TO, TEXT, ENTITIES, MARKUP, PARAMS, TASK_ID, UPDATE_ID, VERSION, PARTS_SENT, ATTEMPTS, EXPIRES_S,
 	BLOCKED
 };
 
@@ -47,7 +48,8 @@ enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_ro
 	r->update_id = tele_db_int(res, i, UPDATE_ID);
 	r->parts_sent = (int)tele_db_int(res, i, PARTS_SENT);
 	r->attempts = (int)tele_db_int(res, i, ATTEMPTS);
-	r->expired = tele_db_bool(res, i, EXPIRED);
+	r->version = (int)tele_db_int(res, i, VERSION);
+	r->expires_s = PQgetisnull(res, i, EXPIRES_S) ? HUGE_VAL : strtod(PQgetvalue(res, i, EXPIRES_S), NULL);
 	r->blocked = tele_db_bool(res, i, BLOCKED);
 	if (r->op && r->text) {
 		*row = r;
@@ -66,14 +68,41 @@ void tele_outbox_row_free(struct tele_outbox_row *row)
 	json_object_put(row->entities);
 	json_object_put(row->markup);
 	json_object_put(row->params);
+	free(row->file_name);
+	free(row->file);
 	free(row);
 }
 
-void tele_settlements_add(struct tele_settlements *s, long long id, const char *outcome, int parts, long long message_id, const char *reason)
+enum tele_err tele_outbox_fetch(struct tele_db *db, long long epoch, const struct tele_outbox_row *row)
 {
-	tele_array_int(&s->id, id);
+	char number[24], id[24];
+
+	snprintf(number, sizeof number, "%lld", epoch);
+	snprintf(id, sizeof id, "%lld", row->id);
+	return tele_db_send(db, TELE_STMT_OUTBOX_FILE, (const char *[]){number, id});
+}
+
+enum tele_err tele_outbox_read_file(const PGresult *res, struct tele_outbox_row *row)
+{
+	unsigned char *bytes;
+
+	if (PQntuples(res) == 0)
+		return TELE_NOTFOUND;
+	bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 1), &row->file_size);
+	row->file = bytes ? malloc(row->file_size + 1) : NULL;
+	row->file_name = row->file ? strdup(PQgetvalue(res, 0, 0)) : NULL;
+	if (row->file_name)
+		memcpy(row->file, bytes, row->file_size);
+	PQfreemem(bytes);
+	return row->file_name ? TELE_OK : TELE_NOMEM;
+}
+
+void tele_settlements_add(struct tele_settlements *s, const struct tele_outbox_row *row, const char *outcome, long long message_id, const char *reason)
+{
+	tele_array_int(&s->id, row->id);
 	tele_array_str(&s->outcome, outcome);
-	tele_array_int(&s->parts, parts);
+	tele_array_int(&s->version, row->version);
+	tele_array_int(&s->parts, row->parts_sent);
 	tele_array_int(&s->message_id, message_id);
 	tele_array_str(&s->reason, reason);
 	s->n++;
@@ -85,14 +114,15 @@ enum tele_err tele_settlements_send(struct tele_db *db, long long epoch, struct 
 
 	snprintf(number, sizeof number, "%lld", epoch);
 	return tele_db_send(db, TELE_STMT_OUTBOX_SETTLE,
-	    (const char *[]){number, tele_array_text(&s->id), tele_array_text(&s->outcome), tele_array_text(&s->parts),
-		tele_array_text(&s->message_id), tele_array_text(&s->reason)});
+	    (const char *[]){number, tele_array_text(&s->id), tele_array_text(&s->outcome), tele_array_text(&s->version),
+		tele_array_text(&s->parts), tele_array_text(&s->message_id), tele_array_text(&s->reason)});
 }
 
 void tele_settlements_reset(struct tele_settlements *s)
 {
 	tele_array_reset(&s->id);
 	tele_array_reset(&s->outcome);
+	tele_array_reset(&s->version);
 	tele_array_reset(&s->parts);
 	tele_array_reset(&s->message_id);
 	tele_array_reset(&s->reason);
@@ -103,6 +133,7 @@ void tele_settlements_release(struct tele_settlements *s)
 {
 	tele_array_release(&s->id);
 	tele_array_release(&s->outcome);
+	tele_array_release(&s->version);
 	tele_array_release(&s->parts);
 	tele_array_release(&s->message_id);
 	tele_array_release(&s->reason);
@@ -162,5 +193,16 @@ enum tele_err tele_outbox_part(const struct tele_outbox_row *row, int part, char
 		return TELE_NOMEM;
 	*entities = row->entities ? clip(row->entities, from, from + tele_text_units(row->text + at, len)) : NULL;
 	*last = at + len == n;
+	return TELE_OK;
+}
+
+enum tele_err tele_outbox_head(const struct tele_outbox_row *row, size_t units, char **text, struct json_object **entities)
+{
+	size_t len = tele_text_cut(row->text, strlen(row->text), units);
+
+	*text = strndup(row->text, len);
+	if (!*text)
+		return TELE_NOMEM;
+	*entities = row->entities ? clip(row->entities, 0, tele_text_units(row->text, len)) : NULL;
 	return TELE_OK;
 }

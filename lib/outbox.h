@@ -22,24 +22,35 @@ struct tele_outbox_row {
 	char *text;
 	struct json_object *entities, *markup, *params; /* NULL: none */
 	long long task_id, update_id;
+	int version;
 	int parts_sent;
 	int attempts;
-	bool expired, blocked;
+	double expires_s;  /* from when it was taken; HUGE_VAL: never */
+	double expires_at; /* the same by the clock of whoever holds it */
+	bool blocked;
+	char *file_name;   /* its document, once tele_outbox_read_file has it; NULL: not yet */
+	unsigned char *file;
+	size_t file_size;
 };
 
 enum tele_err tele_outbox_take(struct tele_db *db, long long epoch, struct tele_array *busy, int limit) TELE_MUST;
 /* Row i of the answer to tele_outbox_take. */
 enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_row **row) TELE_MUST;
+/* Asks for the document of a row taken. */
+enum tele_err tele_outbox_fetch(struct tele_db *db, long long epoch, const struct tele_outbox_row *row) TELE_MUST;
+/* The answer to it. TELE_NOTFOUND: the row has none. */
+enum tele_err tele_outbox_read_file(const PGresult *res, struct tele_outbox_row *row) TELE_MUST;
 void tele_outbox_row_free(struct tele_outbox_row *row);
 
 /* What became of rows, collected until it can be stored. Zero-initialise. */
 struct tele_settlements {
-	struct tele_array id, outcome, parts, message_id, reason;
+	struct tele_array id, outcome, version, parts, message_id, reason;
 	size_t n;
 };
 
-/* outcome: sent, part, failed, dead, blocked, expired; see outbox_settle() in the schema. */
-void tele_settlements_add(struct tele_settlements *s, long long id, const char *outcome, int parts, long long message_id, const char *reason);
+/* outcome: sent, part, failed, dead, blocked, expired, moved; see outbox_settle() in the schema. */
+void tele_settlements_add(struct tele_settlements *s, const struct tele_outbox_row *row, const char *outcome, long long message_id,
+    const char *reason);
 enum tele_err tele_settlements_send(struct tele_db *db, long long epoch, struct tele_settlements *s) TELE_MUST;
 void tele_settlements_reset(struct tele_settlements *s);
 void tele_settlements_release(struct tele_settlements *s);
@@ -49,5 +60,8 @@ void tele_settlements_release(struct tele_settlements *s);
  * follows. *text is the caller's; *entities too, NULL: none. TELE_EMPTY: there is no such part. TELE_NOMEM.
  */
 enum tele_err tele_outbox_part(const struct tele_outbox_row *row, int part, char **text, struct json_object **entities, bool *last) TELE_MUST;
+
+/* The beginning of a row's text that fits into so many UTF-16 units, with its entities; both are the caller's. TELE_NOMEM. */
+enum tele_err tele_outbox_head(const struct tele_outbox_row *row, size_t units, char **text, struct json_object **entities) TELE_MUST;
 
 #endif

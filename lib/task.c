@@ -9,11 +9,11 @@
 #include <time.h>
 
 enum column {
-	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LINE, LOGIN, PERSON,
+	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LINE, LOGIN, PERSON,
 	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID
 };
 
-enum { ARRAYS = 14 }; /* from p_started on */
+enum { ARRAYS = 15 }; /* from p_started on */
 
 static void add_time(struct tele_array *a, double at)
 {
@@ -41,9 +41,10 @@ static void add_result(struct tele_array *a, const struct tele_result *r)
 	add_time(&a[7], r->finished_at);
 	tele_array_str(&a[8], r->text);
 	tele_array_str(&a[9], r->entities);
-	tele_array_str(&a[10], r->output);
-	tele_array_int(&a[11], r->output_bytes);
-	tele_array_bool(&a[12], r->output_cut);
+	tele_array_str(&a[10], r->document);
+	tele_array_str(&a[11], r->output);
+	tele_array_int(&a[12], r->output_bytes);
+	tele_array_bool(&a[13], r->output_cut);
 }
 
 enum tele_err tele_task_step(struct tele_db *db, const struct tele_step *step)
@@ -95,6 +96,7 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	t->grace_s = (int)tele_db_int(res, row, GRACE_S);
 	t->output_limit = (long)tele_db_int(res, row, OUTPUT_LIMIT);
 	t->idempotent = tele_db_bool(res, row, IDEMPOTENT);
+	t->logged = tele_db_bool(res, row, LOGGED);
 	t->telegram_id = tele_db_int(res, row, TELEGRAM_ID);
 	t->chat_id = tele_db_int(res, row, CHAT_ID);
 	t->thread_id = tele_db_int(res, row, THREAD_ID);
@@ -105,6 +107,24 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);
 }
 
+static enum tele_err read_cancel(const PGresult *res, int row, struct tele_task *t)
+{
+	t->person = copy(res, row, PERSON);
+	return t->person ? TELE_OK : TELE_NOMEM;
+}
+
+/* What engine_step() answers, in its column `what`. */
+static const struct {
+	const char *what;
+	enum tele_answer_kind kind;
+	enum tele_err (*read)(const PGresult *res, int row, struct tele_task *t);
+} kinds[] = {
+    {"claim", TELE_ANSWER_CLAIM, read_claim},
+    {"cancel", TELE_ANSWER_CANCEL, read_cancel},
+    {"again", TELE_ANSWER_AGAIN, NULL},
+    {"fenced", TELE_ANSWER_FENCED, NULL},
+};
+
 enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind *kind, struct tele_task *task)
 {
 	const char *what = PQgetvalue(res, row, WHAT);
@@ -113,19 +133,17 @@ enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind
 	memset(task, 0, sizeof *task);
 	task->id = tele_db_int(res, row, TASK_ID);
 	task->attempt = (int)tele_db_int(res, row, ATTEMPT);
-	if (!strcmp(what, "fenced")) {
-		*kind = TELE_ANSWER_FENCED;
-	} else if (!strcmp(what, "cancel")) {
-		*kind = TELE_ANSWER_CANCEL;
-	} else if (!strcmp(what, "claim")) {
-		*kind = TELE_ANSWER_CLAIM;
-		rc = read_claim(res, row, task);
-	} else {
-		rc = TELE_INVALID;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (strcmp(kinds[i].what, what))
+			continue;
+		*kind = kinds[i].kind;
+		if (kinds[i].read)
+			rc = kinds[i].read(res, row, task);
+		if (rc != TELE_OK)
+			tele_task_release(task);
+		return rc;
 	}
-	if (rc != TELE_OK)
-		tele_task_release(task);
-	return rc;
+	return TELE_INVALID;
 }
 
 void tele_task_release(struct tele_task *t)
@@ -147,6 +165,7 @@ void tele_result_release(struct tele_result *r)
 	free(r->reason);
 	free(r->text);
 	free(r->entities);
+	free(r->document);
 	free(r->output);
 	memset(r, 0, sizeof *r);
 }

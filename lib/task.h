@@ -19,6 +19,7 @@ struct tele_task {
 	int timeout_s, grace_s;
 	long output_limit; /* bytes */
 	bool idempotent;
+	bool logged;       /* its output is kept */
 	char *line, *login, *person;
 	long long telegram_id, chat_id, thread_id, message_id, update_id;
 };
@@ -34,6 +35,7 @@ struct tele_result {
 	double started_at, finished_at; /* seconds since 1970 */
 	char *text;        /* what the chat is told; "": nothing */
 	char *entities;    /* JSON array or "" */
+	char *document;    /* sent as a file, with text beside it; "": none */
 	char *output;      /* what is kept; valid UTF-8 */
 	long long output_bytes;
 	bool output_cut;
@@ -50,12 +52,13 @@ struct tele_step {
 	size_t nresults;
 };
 
-enum tele_answer_kind { TELE_ANSWER_CLAIM, TELE_ANSWER_CANCEL, TELE_ANSWER_FENCED };
+enum tele_answer_kind { TELE_ANSWER_CLAIM, TELE_ANSWER_CANCEL, TELE_ANSWER_AGAIN, TELE_ANSWER_FENCED };
 
 /* Starts engine_step(); the answer is fetched with tele_db_result and read with tele_task_read. */
 enum tele_err tele_task_step(struct tele_db *db, const struct tele_step *step) TELE_MUST;
 /*
- * Reads row of the answer: CLAIM fills task; CANCEL only its id and attempt; FENCED nothing.
+ * Reads row of the answer: CLAIM fills task; CANCEL only its id and attempt, and person: who asked; AGAIN (a limit was being
+ * counted by somebody else) and FENCED nothing. Release task in any case.
  * TELE_NOMEM, TELE_INVALID (an answer this version does not know).
  */
 enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind *kind, struct tele_task *task) TELE_MUST;

@@ -30,20 +30,38 @@ struct tele_telegram {
 	char words[512];
 };
 
+static void forget_prefix(struct tele_telegram *t)
+{
+	if (t->prefix)
+		explicit_bzero(t->prefix, strlen(t->prefix));
+	free(t->prefix);
+}
+
+enum tele_err tele_telegram_set(struct tele_telegram *t, const char *base, const char *token)
+{
+	struct tele_buf prefix = {0};
+	char *fresh;
+
+	tele_buf_printf(&prefix, "%s/bot%s/", base, token);
+	fresh = tele_buf_detach(&prefix);
+	if (!fresh)
+		return TELE_NOMEM;
+	forget_prefix(t);
+	t->prefix = fresh;
+	return TELE_OK;
+}
+
 struct tele_telegram *tele_telegram_new(const char *base, const char *token, long timeout_s)
 {
 	struct tele_telegram *t = calloc(1, sizeof *t);
-	struct tele_buf prefix = {0};
 
 	if (!t)
 		return NULL;
-	tele_buf_printf(&prefix, "%s/bot%s/", base, token);
-	t->prefix = tele_buf_detach(&prefix);
 	t->timeout_s = timeout_s;
 	t->json_headers = curl_slist_append(curl_slist_append(NULL, "Content-Type: application/json"), "Expect:");
 	t->form_headers = curl_slist_append(NULL, "Expect:");
 	t->multi = curl_multi_init();
-	if (t->prefix && t->json_headers && t->form_headers && t->multi)
+	if (t->json_headers && t->form_headers && t->multi && tele_telegram_set(t, base, token) == TELE_OK)
 		return t;
 	tele_telegram_free(t);
 	return NULL;
@@ -104,9 +122,7 @@ void tele_telegram_free(struct tele_telegram *t)
 	curl_slist_free_all(t->json_headers);
 	curl_slist_free_all(t->form_headers);
 	json_object_put(t->last);
-	if (t->prefix)
-		explicit_bzero(t->prefix, strlen(t->prefix));
-	free(t->prefix);
+	forget_prefix(t);
 	free(t);
 }
 

@@ -39,6 +39,8 @@ struct tele_answer {
 
 /* base as https://api.telegram.org. NULL: no memory. Call curl_global_init before. */
 struct tele_telegram *tele_telegram_new(const char *base, const char *token, long timeout_s);
+/* Another address or token from the next call on; calls under way keep theirs. TELE_NOMEM: the former stay. */
+enum tele_err tele_telegram_set(struct tele_telegram *t, const char *base, const char *token) TELE_MUST;
 /* Ends what is under way, as tele_telegram_abort. */
 void tele_telegram_free(struct tele_telegram *t);
 

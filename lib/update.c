@@ -97,7 +97,10 @@ static void read_message(struct tele_update *u, struct json_object *message)
 		u->text = string(u, message, "caption");
 	u->forwarded = member(message, "forward_origin", json_type_object) || member(message, "forward_date", json_type_int) ||
 	    member(message, "via_bot", json_type_object);
-	if (*u->text)
+	u->migrated_to = number(message, "migrate_to_chat_id");
+	if (u->migrated_to)
+		u->kind = TELE_UPDATE_MIGRATED;
+	else if (*u->text)
 		u->kind = TELE_UPDATE_MESSAGE;
 }
 

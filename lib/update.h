@@ -12,7 +12,8 @@ enum tele_update_kind {
 	TELE_UPDATE_OTHER,
 	TELE_UPDATE_MESSAGE,  /* a new message with a text or caption, in a private chat, group or supergroup */
 	TELE_UPDATE_CALLBACK, /* a pressed button */
-	TELE_UPDATE_MEMBER    /* the bot's own membership changed */
+	TELE_UPDATE_MEMBER,   /* the bot's own membership changed */
+	TELE_UPDATE_MIGRATED  /* the group became a supergroup */
 };
 
 /*
@@ -33,6 +34,7 @@ struct tele_update {
 	const char *callback_id; /* TELE_UPDATE_CALLBACK */
 	const char *callback_data;
 	const char *member_status; /* TELE_UPDATE_MEMBER: the bot's new status */
+	long long migrated_to;     /* TELE_UPDATE_MIGRATED: the supergroup's id */
 	struct json_object *json;  /* owns the strings */
 	char *owned[8];
 	int nowned;

@@ -14,11 +14,13 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0009-grants.sql \
 	schema/telemanager/0010-config.sql \
 	schema/telemanager/0011-operator.sql \
+	schema/telemanager/0012-whole-spine.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
 dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
+	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/config.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
@@ -26,6 +28,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \
+	schema/telemanager/functions/tasks.sql \
 	schema/telemanager/functions/text.sql
 schemateleappdir = $(schemadir)/teleapp
 dist_schemateleapp_DATA = schema/teleapp/0001-example.sql

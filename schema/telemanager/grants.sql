@@ -24,10 +24,10 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue TO teleops_bot;
 
 -- TeleEngine.
-GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_step, janitor TO teleops_engine;
+GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor TO teleops_engine;
 
 -- TeleSender.
-GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_settle, bot_seen TO teleops_sender;
+GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
 
 -- TeleManager.
 GRANT EXECUTE ON FUNCTION health TO teleops_manager;

@@ -18,7 +18,7 @@ def stage():
 @pytest.fixture(scope="session")
 def shared(stage):
     """One stack for all tests that leave it as they found it; the sender's rates are off."""
-    s = Stack(stage, TELEOPS_SEND_RATE=0, TELEOPS_SEND_RATE_CHAT=0, TELEOPS_SEND_RATE_GROUP=0)
+    s = Stack(stage, TELEOPS_SEND_RATE=0, TELEOPS_SEND_RATE_CHAT=0, TELEOPS_SEND_RATE_GROUP=0, TELEOPS_QUEUES="default,narrow")
     yield s
     s.stop()
 
@@ -27,7 +27,7 @@ def shared(stage):
 def stack(shared):
     shared.sim.call("/sim/faults", method="DELETE")
     shared.sim.call("/sim/reset", {})
-    shared.sim.call("/sim/start", {"people": [4001, 4002, 4003, *range(5001, 5051)]})
+    shared.sim.call("/sim/start", {"people": [4001, 4002, 4003, 4004, *range(5001, 5051)]})
     shared.sql("UPDATE chat SET blocked_at = NULL; DELETE FROM outbox_dead; DELETE FROM join_request")
     with open(shared.marks, "w", encoding="utf-8"):
         pass

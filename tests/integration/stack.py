@@ -41,9 +41,11 @@ def example(marks):
         return {"name": name, "type": "text", "required": True, **more}
     exec_ = {"kind": "exec", "timeout_s": 60}
     return {
-        "roles": [{"name": "crew"}, {"name": "few"}],
+        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}],
+        "queues": [{"name": "narrow", "concurrency": 1}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
+                  {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},
                   {"login": "gone", "telegram_ids": [4003], "roles": ["crew"], "enabled": False},
                   *({"login": f"c{n}", "telegram_ids": [n], "roles": ["crew"]} for n in CROWD)],
         "commands": [
@@ -55,6 +57,13 @@ def example(marks):
             {"name": "flood", "program": "act", "args": ["flood", "{bytes}"], "parameters": [{"name": "bytes", "type": "integer", "required": True}], **exec_},
             {"name": "nonsense", "program": "act", "args": ["bytes"], **exec_},
             {"name": "stubborn", "program": "act", "args": ["stubborn", "{name}"], "parameters": [text("name")], **exec_, "timeout_s": 1, "grace_s": 1},
+            {"name": "tree", "program": "act", "args": ["stubborn", "{name}"], "parameters": [text("name")], **exec_, "timeout_s": 300, "grace_s": 1},
+            {"name": "pair", "program": "act", "args": ["mark", marks, "{word}", "{ms}"], "concurrency": 2,
+             "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
+            {"name": "narrow", "program": "act", "args": ["mark", marks, "{word}", "{ms}"], "queue": "narrow",
+             "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
+            {"name": "far", "program": "echo", "args": ["{text}"], "queue": "far", "parameters": [text("text")], **exec_},
+            {"name": "urgent", "program": "act", "args": ["mark", marks, "{word}", "0"], "priority": -10, "parameters": [text("word")], **exec_},
             {"name": "broken", "program": "act", "args": ["exit", "{status}"], "parameters": [{"name": "status", "type": "integer", "required": True}], **exec_},
             {"name": "killed", "program": "act", "args": ["abort"], **exec_},
             {"name": "absent", "program": "no-such-program", **exec_},
@@ -64,7 +73,7 @@ def example(marks):
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
-        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "broken", "killed", "absent", "typed",
+        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "broken", "killed", "absent", "typed",
                                                               "deploy")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
     }

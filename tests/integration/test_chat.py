@@ -110,10 +110,16 @@ def test_a_long_answer_is_split_and_nothing_of_it_is_lost(stack):
     assert "".join(parts).count("abc") == 157
 
 
-def test_a_very_long_answer_says_what_is_not_shown(stack):
+def test_a_very_long_answer_is_a_document(stack):
     stack.sim.say(4001, "/flood 20000")
     assert stack.settled()
-    assert "(shown: the first 12" in stack.sim.answers(4001)[-1] and "of 20031 characters)" in stack.sim.answers(4001)[-1]
+    message = stack.sim.messages(4001)[-1]
+    assert "20032 characters, in the file" in message["caption"] and message["caption"].endswith("abc")
+    document = message["document"]
+    assert document["file_name"].startswith("task-") and document["file_size"] == 20032
+    body = stack.sim.file(document["file_id"])
+    assert body.count(b"abc\n") == 313
+    assert stack.count("outbox_document") == 0, "what was sent is not kept twice"
 
 
 def test_a_stranger_gets_one_answer_and_is_counted(stack):

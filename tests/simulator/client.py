@@ -45,6 +45,10 @@ class Client:
     def calls(self, method="", since=0):
         return self.call(f"/sim/calls?method={method}&since={since}")["calls"]
 
+    def file(self, file_id):
+        with urllib.request.urlopen(f"{self.address}/sim/file/{file_id}", timeout=60) as answer:
+            return answer.read()
+
     def health(self):
         return self.call("/sim/health")
 

@@ -6,8 +6,8 @@ import pytest
 PROGRAMS = ("teleops_bot", "teleops_engine", "teleops_sender", "teleops_manager")
 OWN = {
     "teleops_bot": {"admit", "update_reject", "catalogue", "catalogue_head"},
-    "teleops_engine": {"engine_start", "engine_stop", "engine_resume", "engine_step", "janitor"},
-    "teleops_sender": {"sender_lead", "outbox_take", "outbox_settle", "bot_seen"},
+    "teleops_engine": {"engine_start", "engine_stop", "engine_resume", "engine_describe", "engine_step", "janitor"},
+    "teleops_sender": {"sender_lead", "outbox_take", "outbox_file", "outbox_settle", "bot_seen", "bot_webhook"},
     "teleops_manager": {"health"},
 }
 

@@ -81,14 +81,32 @@ static void a_pair_is_never_split(void **state)
 	free(whole);
 }
 
+static void a_head_fits_and_takes_its_entities_along(void **state)
+{
+	struct tele_outbox_row row = {.text = "ab\xf0\x9f\x98\x80xy", .entities = json_tokener_parse("[{\"type\":\"pre\",\"offset\":1,\"length\":5}]")};
+	struct json_object *entities;
+	char *text;
+
+	/* Three units end within the pair of the third character, which is left out whole. */
+	assert_int_equal(tele_outbox_head(&row, 3, &text, &entities), TELE_OK);
+	assert_string_equal(text, "ab");
+	assert_string_equal(json_object_to_json_string_ext(entities, JSON_C_TO_STRING_PLAIN), "[{\"type\":\"pre\",\"offset\":1,\"length\":1}]");
+	free(text);
+	json_object_put(entities);
+	json_object_put(row.entities);
+}
+
 static void settlements_become_arrays(void **state)
 {
+	struct tele_outbox_row edit = {.id = 5, .version = 3}, part = {.id = 6, .version = 1, .parts_sent = 2};
 	struct tele_settlements s = {0};
 
-	tele_settlements_add(&s, 5, "sent", 1, 77, "");
-	tele_settlements_add(&s, 6, "dead", 0, 0, "Bad \"Request\"");
+	tele_settlements_add(&s, &edit, "sent", 77, "");
+	tele_settlements_add(&s, &part, "dead", 0, "Bad \"Request\"");
 	assert_int_equal(s.n, 2);
 	assert_string_equal(tele_array_text(&s.id), "{5,6}");
+	assert_string_equal(tele_array_text(&s.version), "{3,1}");
+	assert_string_equal(tele_array_text(&s.parts), "{0,2}");
 	assert_string_equal(tele_array_text(&s.reason), "{\"\",\"Bad \\\"Request\\\"\"}");
 	tele_settlements_reset(&s);
 	assert_int_equal(s.n, 0);
@@ -98,7 +116,7 @@ static void settlements_become_arrays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(one_part_when_it_fits), cmocka_unit_test(entities_are_clipped_where_a_text_is_split),
-	    cmocka_unit_test(a_pair_is_never_split), cmocka_unit_test(settlements_become_arrays)};
+	    cmocka_unit_test(a_pair_is_never_split), cmocka_unit_test(a_head_fits_and_takes_its_entities_along), cmocka_unit_test(settlements_become_arrays)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,43 @@ static void a_failure_tells_how_and_its_tail(void **state)
 	tele_result_release(&r);
 }
 
+static void who_cancelled_is_told(void **state)
+{
+	struct ending e = fine;
+	struct tele_result r;
+
+	e.exit_status = -1;
+	e.signal = 15;
+	e.cancelled = true;
+	r = make(e, "", 0, 0);
+	assert_string_equal(r.state, "cancelled");
+	assert_non_null(strstr(r.text, "the engine stopped"));
+	tele_result_release(&r);
+	e.cancelled_by = "Ada";
+	r = make(e, "so far\n", 7, 7);
+	assert_string_equal(r.text, "/backup · task 17 · cancelled by Ada; nothing of it is left\nso far");
+	tele_result_release(&r);
+}
+
+static void a_long_output_is_a_document(void **state)
+{
+	static char output[13001];
+	struct tele_result r;
+
+	memset(output, 'x', 13000);
+	for (int i = 99; i < 13000; i += 100)
+		output[i] = '\n';
+	r = make(fine, output, 12000, 12000);
+	assert_string_equal(r.document, "");
+	assert_null(strstr(r.text, "in the file"));
+	tele_result_release(&r);
+	r = make(fine, output, 13000, 13000);
+	assert_string_equal(r.document, output);
+	assert_non_null(strstr(r.text, "13000 characters, in the file"));
+	assert_true(strlen(r.text) < 1024);
+	tele_result_release(&r);
+}
+
 static void what_was_cut_ends_with_a_whole_character_and_says_so(void **state)
 {
 	struct tele_result r = make(fine, "caf\xc3", 4, 5000);
@@ -102,7 +139,7 @@ static void what_was_cut_ends_with_a_whole_character_and_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(columns_keep_their_places), cmocka_unit_test(a_slow_one_has_a_head),
-	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
+	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(who_cancelled_is_told), cmocka_unit_test(a_long_output_is_a_document), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static PGresult *answer(const char *const *values, int n)
 
 static void reads_a_claim(void **state)
 {
-	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "/say hi", "ada",
+	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "/say hi", "ada",
 	    "Ada L", "4001", "-2001", NULL, "12", "900"};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
@@ -39,15 +39,33 @@ static void reads_a_claim(void **state)
 	assert_int_equal(t.nargv, 2);
 	assert_string_equal(t.argv[1], "{text}");
 	assert_true(t.idempotent);
+	assert_false(t.logged);
+	assert_string_equal(t.login, "ada");
 	assert_int_equal(t.chat_id, -2001);
 	assert_int_equal(t.thread_id, 0);
 	tele_task_release(&t);
 	PQclear(res);
 }
 
+static void reads_who_cancels(void **state)
+{
+	const char *values[] = {"cancel", "17", "1", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "Bob", NULL, NULL, NULL, NULL,
+	    NULL};
+	PGresult *res = answer(values, sizeof values / sizeof *values);
+	enum tele_answer_kind kind;
+	struct tele_task t;
+
+	assert_int_equal(tele_task_read(res, 0, &kind, &t), TELE_OK);
+	assert_int_equal(kind, TELE_ANSWER_CANCEL);
+	assert_int_equal(t.id, 17);
+	assert_string_equal(t.person, "Bob");
+	tele_task_release(&t);
+	PQclear(res);
+}
+
 static void refuses_what_it_does_not_know(void **state)
 {
-	const char *values[] = {"dance", "17", "2", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+	const char *values[] = {"dance", "17", "2", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
 	struct tele_task t;
@@ -58,7 +76,7 @@ static void refuses_what_it_does_not_know(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(reads_a_claim), cmocka_unit_test(refuses_what_it_does_not_know)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(reads_a_claim), cmocka_unit_test(reads_who_cancels), cmocka_unit_test(refuses_what_it_does_not_know)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

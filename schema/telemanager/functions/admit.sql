@@ -15,45 +15,64 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION catalogue() IS 'Commands with their parameters, a row a parameter (nulls where a command has none), by command name';
 
-CREATE OR REPLACE FUNCTION admission_reply(r admission) RETURNS text
+CREATE OR REPLACE FUNCTION admission_text(r admission) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
 BEGIN
-	CASE r.outcome
-	WHEN 'stranger' THEN RETURN say('stranger', jsonb_build_object('telegram_id', r.from_id));
-	WHEN 'disabled' THEN RETURN say('disabled');
-	WHEN 'refused' THEN RETURN say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
-		jsonb_build_object('command', (SELECT name FROM command WHERE id = r.command_id)));
-	WHEN 'reply' THEN
-		CASE r.action
-		WHEN 'invalid' THEN RETURN r.reply;
-		WHEN 'start' THEN RETURN CASE WHEN r.extra <> '' THEN say('invite_unknown')
-			ELSE say('start', jsonb_build_object('name', coalesce(nullif((SELECT first_name FROM app_user WHERE id = r.user_id), ''), r.login))) END;
-		WHEN 'help' THEN RETURN help_text(r.user_id, r.chat_id, r.extra);
-		WHEN 'whoami' THEN RETURN say('whoami', (SELECT jsonb_build_object('name', coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
-				'login', u.login, 'telegram_id', r.from_id, 'roles', coalesce((SELECT string_agg(DISTINCT o.name, ', ' ORDER BY o.name) FROM role o
-				WHERE o.id IN (SELECT role_id FROM user_role WHERE user_id = u.id UNION
-					SELECT g.role_id FROM group_role g JOIN user_group_member m USING (group_id) WHERE m.user_id = u.id)), '-'))
-			FROM app_user u WHERE u.id = r.user_id));
-		WHEN 'id' THEN RETURN say('id', jsonb_build_object('telegram_id', r.from_id, 'chat_id', r.chat_id, 'topic',
-			CASE WHEN r.thread_id > 0 THEN say('id_topic', jsonb_build_object('thread_id', r.thread_id)) ELSE '' END));
-		WHEN 'unknown' THEN RETURN coalesce(
-			(SELECT say('unknown_near', jsonb_build_object('command', r.reply, 'near', n.name))
-				FROM unnest(string_to_array(r.extra, ' ')) WITH ORDINALITY AS n(name, place)
-				LEFT JOIN command c ON c.name = n.name AND c.enabled
-				WHERE n.name IN ('start', 'help', 'whoami', 'id') OR may_see(r.user_id, c.id, r.chat_id)
-				ORDER BY n.place LIMIT 1),
-			say('unknown', jsonb_build_object('command', r.reply)));
-		WHEN 'text' THEN RETURN say('plain');
-		ELSE RETURN NULL;
-		END CASE;
+	CASE r.action
+	WHEN 'invalid' THEN RETURN r.reply;
+	WHEN 'cancel' THEN RETURN r.reply;
+	WHEN 'start' THEN RETURN CASE WHEN r.extra <> '' THEN say('invite_unknown')
+		ELSE say('start', jsonb_build_object('name', coalesce(nullif((SELECT first_name FROM app_user WHERE id = r.user_id), ''), r.login))) END;
+	WHEN 'help' THEN RETURN help_text(r.user_id, r.chat_id, r.extra);
+	WHEN 'tasks' THEN RETURN tasks_text(r.user_id, r.extra = 'all');
+	WHEN 'status' THEN RETURN task_text(r.user_id, number_of(r.extra));
+	WHEN 'whoami' THEN RETURN say('whoami', (SELECT jsonb_build_object('name', coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
+			'login', u.login, 'telegram_id', r.from_id, 'roles', coalesce((SELECT string_agg(DISTINCT o.name, ', ' ORDER BY o.name) FROM role o
+			WHERE o.id IN (SELECT role_id FROM user_role WHERE user_id = u.id UNION
+				SELECT g.role_id FROM group_role g JOIN user_group_member m USING (group_id) WHERE m.user_id = u.id)), '-'))
+		FROM app_user u WHERE u.id = r.user_id));
+	WHEN 'id' THEN RETURN say('id', jsonb_build_object('telegram_id', r.from_id, 'chat_id', r.chat_id, 'topic',
+		CASE WHEN r.thread_id > 0 THEN say('id_topic', jsonb_build_object('thread_id', r.thread_id)) ELSE '' END));
+	WHEN 'unknown' THEN RETURN coalesce(
+		(SELECT say('unknown_near', jsonb_build_object('command', r.reply, 'near', n.name))
+			FROM unnest(string_to_array(r.extra, ' ')) WITH ORDINALITY AS n(name, place)
+			LEFT JOIN command c ON c.name = n.name AND c.enabled
+			WHERE is_builtin(n.name) OR may_see(r.user_id, c.id, r.chat_id)
+			ORDER BY n.place LIMIT 1),
+		say('unknown', jsonb_build_object('command', r.reply)));
+	WHEN 'text' THEN RETURN say('plain');
 	ELSE RETURN NULL;
 	END CASE;
 END $$;
-COMMENT ON FUNCTION admission_reply(admission) IS 'What admission answers at once; null: nothing';
+COMMENT ON FUNCTION admission_text(admission) IS 'Text that answers a built-in or a bad command line; null: nothing is said';
+
+CREATE OR REPLACE FUNCTION admission_answer(r admission, p_rate integer, p_task bigint) RETURNS chat_answer
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+DECLARE
+	a chat_answer;
+BEGIN
+	CASE r.outcome
+	WHEN 'stranger' THEN a.body := say('stranger', jsonb_build_object('telegram_id', r.from_id));
+	WHEN 'disabled' THEN a.body := say('disabled');
+	WHEN 'flood' THEN a.body := say('flood', jsonb_build_object('rate', p_rate));
+	WHEN 'refused' THEN a.body := say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
+		jsonb_build_object('command', (SELECT name FROM command WHERE id = r.command_id)));
+	WHEN 'task' THEN a.body := say('unserved', jsonb_build_object('task', p_task, 'queue', r.queue));
+	WHEN 'reply' THEN
+		IF r.action = 'output' THEN
+			RETURN output_answer(r.user_id, number_of(r.extra));
+		END IF;
+		a.body := admission_text(r);
+	ELSE
+		RETURN NULL;
+	END CASE;
+	RETURN a;
+END $$;
+COMMENT ON FUNCTION admission_answer(admission, integer, bigint) IS 'What admission answers at once; no body: nothing';
 
 -- Arrays run parallel, an update an element; "" and 0 stand for what an update does not have.
 -- The caller sorts by update_id and gives at most one update a chat and a person.
-CREATE OR REPLACE FUNCTION admit(p_version bigint, p_single boolean,
+CREATE OR REPLACE FUNCTION admit(p_version bigint, p_single boolean, p_rate integer,
 	p_update_id bigint[], p_from_id bigint[], p_username text[], p_first_name text[], p_last_name text[], p_language text[],
 	p_chat_id bigint[], p_chat_type text[], p_chat_title text[], p_thread_id bigint[], p_message_id bigint[],
 	p_action text[], p_command_id bigint[], p_args text[], p_line text[], p_reply text[], p_extra text[])
@@ -63,6 +82,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	rows admission[];
 	told bigint[];
+	unserved text[];
+	speaking bigint[];
+	made_task bigint[];
+	made_update bigint[];
 BEGIN
 	IF (SELECT version FROM catalogue_version) <> p_version THEN
 		RETURN QUERY SELECT NULL::bigint, 'stale';
@@ -75,13 +98,23 @@ BEGIN
 			AS u(update_id, from_id, username, first_name, last_name, language, chat_id, chat_type, chat_title, thread_id,
 				message_id, action, command_id, args, line, reply, extra)
 	), deferred AS MATERIALIZED (
-		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action = 'callback' OR (u.action = 'text'
+		-- What touches other rows than its own chat's is admitted alone.
+		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action IN ('callback', 'cancel', 'migrate') OR (u.action = 'text'
 			AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
 				AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id)))
 	), fresh AS (
 		INSERT INTO update_seen (update_id)
 		SELECT u.update_id FROM came u WHERE u.update_id NOT IN (SELECT d.update_id FROM deferred d) ORDER BY u.update_id
 		ON CONFLICT DO NOTHING RETURNING update_id
+	), pace AS (
+		INSERT INTO person_pace AS f (telegram_id)
+		SELECT u.from_id FROM came u JOIN fresh USING (update_id)
+		WHERE p_rate > 0 AND u.from_id <> 0 AND u.action NOT IN ('ignore', 'mychat') ORDER BY u.from_id
+		ON CONFLICT (telegram_id) DO UPDATE SET
+			since = CASE WHEN f.since < now() - interval '10 seconds' THEN now() ELSE f.since END,
+			messages = CASE WHEN f.since < now() - interval '10 seconds' THEN 1 ELSE f.messages + 1 END,
+			warned = CASE WHEN f.since < now() - interval '20 seconds' THEN false ELSE f.warned OR f.messages > p_rate END
+		RETURNING telegram_id, messages, warned
 	)
 	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
 		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
@@ -95,19 +128,21 @@ BEGIN
 		CASE
 		WHEN d.update_id IS NOT NULL THEN 'deferred'
 		WHEN f.update_id IS NULL THEN 'duplicate'
-		WHEN u.action IN ('ignore', 'mychat') THEN 'ignored'
+		WHEN u.action IN ('ignore', 'mychat', 'migrate') THEN 'ignored'
 		WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
 		WHEN h.allowed = false AND u.action <> 'id' THEN 'ignored'
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
+		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
 		WHEN u.action = 'run' THEN CASE WHEN c.enabled AND may_run(p.id, c.id, u.chat_id, v.args) THEN 'task' ELSE 'refused' END
-		WHEN u.action = 'invalid' THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
+		WHEN u.action = 'invalid' AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
 		ELSE 'reply' END)::admission ORDER BY u.update_id)
 	INTO rows
 	FROM came u
 	CROSS JOIN LATERAL (SELECT CASE WHEN u.args = '' THEN '{}' ELSE u.args::jsonb END) AS v(args)
 	LEFT JOIN deferred d ON d.update_id = u.update_id
 	LEFT JOIN fresh f ON f.update_id = u.update_id
+	LEFT JOIN pace k ON k.telegram_id = u.from_id
 	LEFT JOIN telegram_account a ON a.telegram_id = u.from_id
 	LEFT JOIN app_user p ON p.id = a.user_id
 	LEFT JOIN command c ON c.id = u.command_id
@@ -128,6 +163,9 @@ BEGIN
 		UPDATE telegram_account a SET username = r.username, name = trim(r.first_name || ' ' || r.last_name), language = r.language
 		FROM unnest(rows) r WHERE r.from_id = a.telegram_id AND r.account_new AND r.outcome NOT IN ('duplicate', 'deferred');
 	END IF;
+	IF p_single AND rows[1].action = 'migrate' AND rows[1].outcome = 'ignored' THEN
+		PERFORM chat_migrate(rows[1].chat_id, number_of(rows[1].extra));
+	END IF;
 
 	-- A stranger is answered once; what follows is only counted.
 	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome = 'stranger') THEN
@@ -140,31 +178,53 @@ BEGIN
 		SELECT array_agg(telegram_id) INTO told FROM asked WHERE messages > 1;
 	END IF;
 
+	-- Queues that nobody serves just now: the task waits, and its chat is told so.
+	SELECT array_agg(q.queue) INTO unserved
+	FROM (SELECT DISTINCT r.queue FROM unnest(rows) r WHERE r.outcome = 'task') q
+	WHERE NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND q.queue = ANY (e.queues));
+
 	-- Rows that speak in a chat, or take their turn in it, hold the chat; in id order, so that batches cannot wait for each other in a circle.
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger') OR (r.outcome = 'task' AND r.ordered)) THEN
-		PERFORM FROM chat h WHERE h.chat_id IN (SELECT r.chat_id FROM unnest(rows) r
-			WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger') OR (r.outcome = 'task' AND r.ordered))
-		ORDER BY h.chat_id FOR UPDATE;
+	SELECT array_agg(r.chat_id) INTO speaking FROM unnest(rows) r
+	WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger', 'flood') OR (r.outcome = 'task' AND (r.ordered OR r.queue = ANY (unserved)));
+	IF speaking IS NOT NULL THEN
+		IF p_single AND rows[1].action = 'cancel' THEN
+			-- The task may be another chat's.
+			speaking := speaking || ARRAY(SELECT t.chat_id FROM task t WHERE t.id = number_of(rows[1].extra));
+		END IF;
+		PERFORM FROM chat h WHERE h.chat_id = ANY (speaking) ORDER BY h.chat_id FOR UPDATE;
 	END IF;
 
-	INSERT INTO task (queue, priority, command_id, user_id, telegram_id, chat_id, thread_id, message_id, update_id, args, line, turn_at, parked)
-	SELECT r.queue, r.priority, r.command_id, r.user_id, r.from_id, r.chat_id, nullif(r.thread_id, 0), nullif(r.message_id, 0), r.update_id, r.args, r.line,
-		now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = r.user_id AND t.queue = r.queue LIMIT 3600) n),
-		r.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = r.chat_id AND t.command_id = r.command_id)
-	FROM unnest(rows) r WHERE r.outcome = 'task' ORDER BY r.update_id;
+	WITH made AS (
+		INSERT INTO task (queue, priority, command_id, user_id, telegram_id, chat_id, thread_id, message_id, update_id, args, line, turn_at, parked)
+		SELECT r.queue, r.priority, r.command_id, r.user_id, r.from_id, r.chat_id, nullif(r.thread_id, 0), nullif(r.message_id, 0), r.update_id, r.args, r.line,
+			now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = r.user_id AND t.queue = r.queue LIMIT 3600) n),
+			CASE WHEN r.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = r.chat_id AND t.command_id = r.command_id) THEN 'turn' ELSE '' END
+		FROM unnest(rows) r WHERE r.outcome = 'task' ORDER BY r.update_id
+		RETURNING id, update_id)
+	SELECT array_agg(m.id), array_agg(m.update_id) INTO made_task, made_update FROM made m;
 
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger')) THEN
+	IF p_single AND rows[1].action = 'cancel' AND rows[1].outcome = 'reply' THEN
+		rows[1].reply := task_cancel(rows[1].user_id, number_of(rows[1].extra));
+	END IF;
+
+	IF speaking IS NOT NULL THEN
 		WITH answer AS MATERIALIZED (
-			SELECT r.chat_id, r.thread_id, r.message_id, r.update_id, r.chat_type, admission_reply(r) AS text
-			FROM unnest(rows) r WHERE r.outcome IN ('reply', 'refused', 'disabled')
+			SELECT r.chat_id, r.thread_id, r.message_id, r.update_id, r.chat_type, w.*
+			FROM unnest(rows) r, LATERAL admission_answer(r, p_rate, made_task[array_position(made_update, r.update_id)]) w
+			WHERE r.outcome IN ('reply', 'refused', 'disabled', 'flood') OR (r.outcome = 'task' AND r.queue = ANY (unserved))
 				OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
 		), place AS (
-			UPDATE chat h SET out_seq = h.out_seq + 1 FROM answer n WHERE h.chat_id = n.chat_id AND n.text IS NOT NULL
+			UPDATE chat h SET out_seq = h.out_seq + 1 FROM answer n WHERE h.chat_id = n.chat_id AND n.body IS NOT NULL
 			RETURNING h.chat_id, h.out_seq
+		), said AS (
+			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, update_id)
+			SELECT CASE WHEN n.document IS NULL THEN 'send' ELSE 'document' END, n.chat_id, s.out_seq, nullif(n.thread_id, 0),
+				CASE WHEN n.chat_type <> 'private' THEN nullif(n.message_id, 0) END, n.body, n.entities, n.update_id
+			FROM answer n JOIN place s ON s.chat_id = n.chat_id WHERE n.body IS NOT NULL ORDER BY n.update_id
+			RETURNING id, update_id
 		)
-		INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, update_id)
-		SELECT 'send', n.chat_id, s.out_seq, nullif(n.thread_id, 0), CASE WHEN n.chat_type <> 'private' THEN nullif(n.message_id, 0) END, n.text, n.update_id
-		FROM answer n JOIN place s ON s.chat_id = n.chat_id WHERE n.text IS NOT NULL ORDER BY n.update_id;
+		INSERT INTO outbox_document (outbox_id, name, body)
+		SELECT s.id, n.document_name, convert_to(n.document, 'UTF8') FROM said s JOIN answer n USING (update_id) WHERE n.document IS NOT NULL;
 		-- A press is answered, or the button spins on.
 		INSERT INTO outbox (op, text, params, update_id, expires_at)
 		SELECT 'answer_callback', say('button_old'), jsonb_build_object('callback_query_id', r.extra), r.update_id, now() + interval '150 seconds'
@@ -173,15 +233,17 @@ BEGIN
 
 	INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 	SELECT 'bot', r.user_id, r.from_id, r.chat_id,
-		CASE r.outcome WHEN 'task' THEN 'admitted' WHEN 'stranger' THEN 'stranger' ELSE 'refused' END,
-		'update ' || r.update_id, jsonb_build_object('line', r.line)
-	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled')
+		CASE r.outcome WHEN 'task' THEN 'admitted' WHEN 'stranger' THEN 'stranger' WHEN 'flood' THEN 'flood' WHEN 'reply' THEN 'cancel asked' ELSE 'refused' END,
+		CASE r.outcome WHEN 'task' THEN 'task ' || made_task[array_position(made_update, r.update_id)]
+			WHEN 'reply' THEN 'task ' || r.extra ELSE 'update ' || r.update_id END,
+		jsonb_build_object('line', r.line, 'update', r.update_id)
+	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel')
 		OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
 	ORDER BY r.update_id;
 
 	RETURN QUERY SELECT r.update_id, r.outcome FROM unnest(rows) r;
 END $$;
-COMMENT ON FUNCTION admit(bigint, boolean, bigint[], bigint[], text[], text[], text[], text[], bigint[], text[], text[], bigint[], bigint[], text[], bigint[], text[], text[], text[], text[])
+COMMENT ON FUNCTION admit(bigint, boolean, integer, bigint[], bigint[], text[], text[], text[], text[], bigint[], text[], text[], bigint[], bigint[], text[], bigint[], text[], text[], text[], text[])
 	IS 'Admits a batch of updates in one transaction: deduplicates, decides who may what, writes tasks, replies and audit. A stale version writes nothing and returns one row (null, stale)';
 
 CREATE OR REPLACE FUNCTION update_reject(p_update_id bigint, p_reason text, p_body text) RETURNS void

@@ -5,7 +5,9 @@ CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text,
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
 	UNION ALL
-	SELECT 'role', r.name, jsonb_build_object('name', r.name, 'description', r.description) FROM role r
+	SELECT 'role', r.name, jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) FROM role r
+	UNION ALL
+	SELECT 'queue', q.name, jsonb_build_object('name', q.name, 'concurrency', q.concurrency) FROM queue q
 	UNION ALL
 	SELECT 'group', g.name, jsonb_build_object('name', g.name, 'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name)
 		FROM group_role x JOIN role r ON r.id = x.role_id WHERE x.group_id = g.id), '[]')) FROM user_group g
@@ -35,7 +37,8 @@ COMMENT ON FUNCTION config_current() IS 'Everything that can be declared, as it 
 CREATE OR REPLACE FUNCTION config_defaults(p_kind text) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE p_kind
-	WHEN 'role' THEN '{"description": ""}'
+	WHEN 'role' THEN '{"description": "", "manages_tasks": false}'
+	WHEN 'queue' THEN '{"concurrency": null}'
 	WHEN 'group' THEN '{"roles": []}'
 	WHEN 'user' THEN '{"first_name": "", "last_name": "", "organization": null, "groups": [], "telegram_ids": [], "roles": [], "enabled": true,
 		"locale": "en", "timezone": "UTC"}'
@@ -60,6 +63,8 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 	SELECT 'organization', e ->> 'name', e FROM jsonb_array_elements(p_doc -> 'organizations') e
 	UNION ALL
 	SELECT 'role', e ->> 'name', config_defaults('role') || e FROM jsonb_array_elements(p_doc -> 'roles') e
+	UNION ALL
+	SELECT 'queue', e ->> 'name', config_defaults('queue') || e FROM jsonb_array_elements(p_doc -> 'queues') e
 	UNION ALL
 	SELECT 'group', e ->> 'name', e || jsonb_build_object('roles', config_sorted(e -> 'roles'))
 	FROM (SELECT config_defaults('group') || e AS e FROM jsonb_array_elements(p_doc -> 'groups') e) g
@@ -185,8 +190,11 @@ BEGIN
 	WHEN 'organization' THEN
 		INSERT INTO organization (name) VALUES (p ->> 'name');
 	WHEN 'role' THEN
-		INSERT INTO role AS r (name, description) VALUES (p ->> 'name', p ->> 'description')
-		ON CONFLICT (name) DO UPDATE SET description = excluded.description, version = r.version + 1;
+		INSERT INTO role AS r (name, description, manages_tasks) VALUES (p ->> 'name', p ->> 'description', (p ->> 'manages_tasks')::boolean)
+		ON CONFLICT (name) DO UPDATE SET description = excluded.description, manages_tasks = excluded.manages_tasks, version = r.version + 1;
+	WHEN 'queue' THEN
+		INSERT INTO queue (name, concurrency) VALUES (p ->> 'name', (p ->> 'concurrency')::integer)
+		ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency;
 	WHEN 'group' THEN
 		INSERT INTO user_group AS g (name) VALUES (p ->> 'name') ON CONFLICT (name) DO UPDATE SET version = g.version + 1 RETURNING id INTO which;
 		DELETE FROM group_role WHERE group_id = which;
@@ -214,6 +222,7 @@ BEGIN
 	WHEN 'user' THEN DELETE FROM app_user WHERE login = p_name;
 	WHEN 'group' THEN DELETE FROM user_group WHERE name = p_name;
 	WHEN 'role' THEN DELETE FROM role WHERE name = p_name;
+	WHEN 'queue' THEN DELETE FROM queue WHERE name = p_name;
 	WHEN 'organization' THEN
 		UPDATE app_user SET organization_id = NULL WHERE organization_id = (SELECT id FROM organization WHERE name = p_name);
 		DELETE FROM organization WHERE name = p_name;
@@ -221,11 +230,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION config_remove_one(text, text, jsonb) IS 'Removes one object that the file does not name';
 
+CREATE OR REPLACE FUNCTION config_queue_used(p_doc jsonb, p_queue text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+	SELECT p_queue = 'default' OR EXISTS (SELECT FROM command c WHERE c.queue = p_queue)
+		OR EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.body ->> 'queue' = p_queue)
+$$;
+COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
+
 CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'group', 'user', 'command', 'grant'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -237,9 +253,10 @@ BEGIN
 	CREATE TEMPORARY TABLE config_change ON COMMIT DROP AS
 	SELECT CASE WHEN c.name IS NULL THEN 'created' WHEN w.name IS NULL THEN 'removed' ELSE 'changed' END AS action,
 		coalesce(w.kind, c.kind) AS kind, coalesce(w.name, c.name) AS name, w.body AS wanted, c.body AS current,
-		coalesce(array_position(order_of_kinds, w.kind), 10 - array_position(order_of_kinds, c.kind)) AS turn
+		coalesce(array_position(order_of_kinds, w.kind), 20 - array_position(order_of_kinds, c.kind)) AS turn
 	FROM config_wanted(p_doc) w FULL JOIN config_current() c ON c.kind = w.kind AND c.name = w.name
-	WHERE w.body IS DISTINCT FROM c.body AND (w.name IS NOT NULL OR (p_prune AND p_doc ? config_section(c.kind)));
+	WHERE w.body IS DISTINCT FROM c.body AND (w.name IS NOT NULL OR (p_prune AND p_doc ? config_section(c.kind)
+		AND NOT (c.kind = 'queue' AND config_queue_used(p_doc, c.name))));
 	-- An administrator is never pruned: nobody locks the door behind themselves.
 	UPDATE config_change x SET action = 'kept' FROM app_user u
 	WHERE x.action = 'removed' AND x.kind = 'user' AND u.login = x.name
@@ -274,6 +291,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		'organizations', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'organization'), '[]'),
 		'groups', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'group'), '[]'),
 		'roles', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'role'), '[]'),
+		'queues', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'queue'), '[]'),
 		'users', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'user'), '[]'),
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]')) FROM lean

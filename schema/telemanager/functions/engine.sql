@@ -1,10 +1,85 @@
 -- Engines: leases, claims, and how a task ends. The fencing token of a task is (engine, epoch, attempt).
 
+-- Limits are counter rows. Who makes one smaller waits for it, in id order; who makes one larger (a claim) passes over one that is
+-- being changed and looks again. So nobody waits in a circle.
+CREATE OR REPLACE FUNCTION limits_leave(p_commands bigint[], p_queues text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	c record;
+BEGIN
+	IF p_commands IS NOT NULL THEN
+		FOR c IN SELECT k.id, n.many FROM command k JOIN (SELECT u.id, count(*) AS many FROM unnest(p_commands) AS u(id) GROUP BY 1) n ON n.id = k.id
+				WHERE k.concurrency IS NOT NULL ORDER BY k.id FOR NO KEY UPDATE OF k LOOP
+			UPDATE command k SET running = greatest(0, k.running - c.many) WHERE k.id = c.id;
+			PERFORM limit_wake(c.id);
+		END LOOP;
+	END IF;
+	IF p_queues IS NOT NULL THEN
+		FOR c IN SELECT q.name, n.many FROM queue q JOIN (SELECT u.name, count(*) AS many FROM unnest(p_queues) AS u(name) GROUP BY 1) n ON n.name = q.name
+				WHERE q.concurrency IS NOT NULL ORDER BY q.name FOR NO KEY UPDATE OF q LOOP
+			UPDATE queue q SET running = greatest(0, q.running - c.many) WHERE q.name = c.name;
+		END LOOP;
+	END IF;
+END $$;
+COMMENT ON FUNCTION limits_leave(bigint[], text[]) IS 'Tasks of these commands and queues, one an element, run no more: counters, and who waited for the room';
+
+CREATE OR REPLACE FUNCTION limit_wake(p_command bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE task SET parked = '' WHERE id IN (SELECT t.id FROM task t WHERE t.command_id = p_command AND t.parked = 'limit'
+		ORDER BY t.priority, t.turn_at, t.id LIMIT (SELECT greatest(0, k.concurrency - k.running) FROM command k WHERE k.id = p_command)
+		FOR UPDATE SKIP LOCKED)
+$$;
+COMMENT ON FUNCTION limit_wake(bigint) IS 'As many parked tasks of a command as there is room for may be claimed again; the caller holds the command''s row';
+
+-- Candidates whose commands have a limit: takes those there is room for and parks the rest. A command whose row somebody else holds is left out.
+CREATE OR REPLACE FUNCTION limits_enter(p_engine bigint, p_epoch bigint, p_ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	c record;
+	theirs bigint[];
+	room integer;
+	taken bigint[] := '{}';
+BEGIN
+	FOR c IN SELECT k.id, k.concurrency, k.running FROM command k
+			WHERE k.id IN (SELECT t.command_id FROM task t WHERE t.id = ANY (p_ids)) ORDER BY k.id FOR NO KEY UPDATE SKIP LOCKED LOOP
+		SELECT array_agg(t.id ORDER BY t.priority, t.turn_at, t.id) INTO theirs FROM task t WHERE t.id = ANY (p_ids) AND t.command_id = c.id;
+		-- A limit that was taken away just now is none.
+		room := greatest(0, coalesce(c.concurrency - c.running, cardinality(theirs)));
+		UPDATE task t SET parked = 'limit' WHERE t.id = ANY (theirs[room + 1 :]);
+		theirs := theirs[: room];
+		UPDATE task t SET state = 'claimed', engine_id = p_engine, epoch = p_epoch, attempt = t.attempt + 1, claimed_at = now() WHERE t.id = ANY (theirs);
+		UPDATE command k SET running = k.running + cardinality(theirs) WHERE k.id = c.id AND cardinality(theirs) > 0;
+		taken := taken || theirs;
+	END LOOP;
+	RETURN taken;
+END $$;
+COMMENT ON FUNCTION limits_enter(bigint, bigint, bigint[]) IS 'Claims what the limits of its commands allow of these tasks, which the caller holds; parks what is too much';
+
+CREATE OR REPLACE FUNCTION limits_recount() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	c record;
+	n integer;
+BEGIN
+	FOR c IN SELECT k.id, k.running FROM command k WHERE k.concurrency IS NOT NULL ORDER BY k.id FOR NO KEY UPDATE SKIP LOCKED LOOP
+		n := (SELECT count(*) FROM task t WHERE t.engine_id IS NOT NULL AND t.command_id = c.id);
+		UPDATE command SET running = n WHERE id = c.id AND running <> n;
+		PERFORM limit_wake(c.id);
+	END LOOP;
+	FOR c IN SELECT q.name FROM queue q WHERE q.concurrency IS NOT NULL ORDER BY q.name FOR NO KEY UPDATE SKIP LOCKED LOOP
+		n := (SELECT count(*) FROM task t WHERE t.engine_id IS NOT NULL AND t.queue = c.name);
+		UPDATE queue SET running = n WHERE name = c.name AND running <> n;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION limits_recount() IS 'Counts what runs under each limit anew: a limit set while tasks ran may have missed some';
+
 -- Moves tasks that no longer run into history and tells their chats; the one way in which a task ends without its engine.
-CREATE OR REPLACE FUNCTION task_close(p_ids bigint[], p_state text, p_text text, p_reason text) RETURNS integer
+CREATE OR REPLACE FUNCTION task_close(p_ids bigint[], p_state text, p_text text, p_reason text, p_words jsonb) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	closed integer;
+	commands bigint[];
+	queues text[];
 BEGIN
 	PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_ids)) ORDER BY h.chat_id FOR UPDATE;
 	WITH gone AS (
@@ -24,23 +99,26 @@ BEGIN
 	), told AS (
 		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
 		SELECT 'send', t.chat_id, l.base + t.place, t.thread_id,
-			say(p_text, jsonb_build_object('task', t.id, 'line', t.line, 'command', t.command_name)), t.id, t.update_id
+			say(p_text, p_words || jsonb_build_object('task', t.id, 'line', t.line, 'command', t.command_name)), t.id, t.update_id
 		FROM turn t JOIN lane l USING (chat_id)
 	), unparked AS (
-		UPDATE task n SET parked = false
+		UPDATE task n SET parked = ''
 		WHERE n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = g.chat_id AND w.command_id = g.command_id AND w.id <> ALL (p_ids))
-			FROM gone g) AND n.parked
+			FROM gone g) AND n.parked = 'turn'
 	), noted AS (
 		INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 		SELECT 'engine', k.user_id, k.telegram_id, k.chat_id, p_state, 'task ' || k.id, jsonb_build_object('line', k.line, 'reason', p_reason) FROM kept k
 	)
-	SELECT count(*) INTO closed FROM kept;
+	SELECT count(*), array_agg(g.command_id) FILTER (WHERE g.state <> 'queued'), array_agg(g.queue) FILTER (WHERE g.state <> 'queued')
+	INTO closed, commands, queues FROM gone g;
+	PERFORM limits_leave(commands, queues);
 	IF closed > 0 THEN
 		PERFORM pg_notify('outbox', ''), pg_notify('task', '');
 	END IF;
 	RETURN closed;
 END $$;
-COMMENT ON FUNCTION task_close(bigint[], text, text, text) IS 'Ends tasks without a result of their own (lost, gone): history, message to the chat (a name in message_text), audit';
+COMMENT ON FUNCTION task_close(bigint[], text, text, text, jsonb)
+	IS 'Ends tasks without a result of their own (lost, gone, cancelled): history, message to the chat (a name in message_text, with more words), audit';
 
 CREATE OR REPLACE FUNCTION claims_give_back(p_engine bigint, p_before bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -48,7 +126,11 @@ DECLARE
 	again bigint[];
 	ended bigint[];
 	stopped bigint[];
+	commands bigint[];
+	queues text[];
 BEGIN
+	-- Chats before tasks, as everywhere.
+	PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.engine_id = p_engine AND t.epoch < p_before) ORDER BY h.chat_id FOR UPDATE;
 	SELECT array_agg(t.id) FILTER (WHERE t.state <> 'cancelling' AND coalesce(c.idempotent, false) AND t.attempt < c.max_attempts),
 		array_agg(t.id) FILTER (WHERE t.state <> 'cancelling' AND NOT (coalesce(c.idempotent, false) AND t.attempt < c.max_attempts)),
 		array_agg(t.id) FILTER (WHERE t.state = 'cancelling')
@@ -56,16 +138,19 @@ BEGIN
 	FROM (SELECT * FROM task WHERE engine_id = p_engine AND epoch < p_before ORDER BY id FOR UPDATE) t
 	LEFT JOIN command c ON c.id = t.command_id;
 	IF again IS NOT NULL THEN
-		UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, started_at = NULL,
-			not_before = now() + interval '1 second' * least(60, power(2, attempt - 1))
-		WHERE id = ANY (again);
+		WITH back AS (
+			UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, started_at = NULL,
+				not_before = now() + interval '1 second' * least(60, power(2, attempt - 1))
+			WHERE id = ANY (again) RETURNING command_id, queue)
+		SELECT array_agg(b.command_id), array_agg(b.queue) INTO commands, queues FROM back b;
+		PERFORM limits_leave(commands, queues);
 		PERFORM pg_notify('task', '');
 	END IF;
 	IF ended IS NOT NULL THEN
-		PERFORM task_close(ended, 'lost', 'lost', 'engine went away');
+		PERFORM task_close(ended, 'lost', 'lost', 'engine went away', '{}');
 	END IF;
 	IF stopped IS NOT NULL THEN
-		PERFORM task_close(stopped, 'cancelled', 'lost', 'engine went away while it was being cancelled');
+		PERFORM task_close(stopped, 'cancelled', 'lost', 'engine went away while it was being cancelled', '{}');
 	END IF;
 	RETURN coalesce(cardinality(again), 0) + coalesce(cardinality(ended), 0) + coalesce(cardinality(stopped), 0);
 END $$;
@@ -105,38 +190,101 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION engine_stop(bigint, bigint) IS 'Gives the lease up in good order';
 
+CREATE OR REPLACE FUNCTION engine_describe(p_engine bigint, p_epoch bigint, p_queues text[], p_slots integer, p_programs text[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE engine SET queues = p_queues, slots = p_slots, programs = p_programs WHERE id = p_engine AND epoch = p_epoch
+$$;
+COMMENT ON FUNCTION engine_describe(bigint, bigint, text[], integer, text[]) IS 'What an engine serves and offers, after its settings changed';
+
 CREATE OR REPLACE FUNCTION engine_resume(p_engine bigint, p_epoch bigint, p_known bigint[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	back integer;
+	commands bigint[];
+	queues text[];
 BEGIN
 	IF NOT EXISTS (SELECT FROM engine WHERE id = p_engine AND epoch = p_epoch FOR UPDATE) THEN
 		RETURN -1;
 	END IF;
-	UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, attempt = attempt - 1
-	WHERE engine_id = p_engine AND epoch = p_epoch AND state = 'claimed' AND id <> ALL (p_known);
-	GET DIAGNOSTICS back = ROW_COUNT;
-	RETURN back;
+	WITH back AS (
+		UPDATE task SET state = 'queued', engine_id = NULL, epoch = NULL, claimed_at = NULL, attempt = attempt - 1
+		WHERE engine_id = p_engine AND epoch = p_epoch AND state = 'claimed' AND id <> ALL (p_known) RETURNING command_id, queue)
+	SELECT array_agg(b.command_id), array_agg(b.queue) INTO commands, queues FROM back b;
+	PERFORM limits_leave(commands, queues);
+	-- Cancelled before this engine heard of it: nothing of it ever ran.
+	PERFORM task_close(ARRAY[t.id], 'cancelled', 'cancelled', 'before it ran', jsonb_build_object('by', user_name(t.cancelled_by)))
+	FROM task t WHERE t.engine_id = p_engine AND t.epoch = p_epoch AND t.state = 'cancelling' AND t.started_at IS NULL AND t.id <> ALL (p_known);
+	RETURN coalesce(cardinality(commands), 0);
 END $$;
 COMMENT ON FUNCTION engine_resume(bigint, bigint, bigint[])
 	IS 'After a reconnect: claims the engine does not know of were never started and are queued again. -1: the epoch is over, call engine_start';
 
+-- One queue's next tasks for an engine, at most p_want. NULL elements never; busy: a counter was being changed by somebody else.
+CREATE OR REPLACE FUNCTION queue_claim(p_engine bigint, p_epoch bigint, p_queue text, p_want integer, OUT claimed bigint[], OUT busy boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	seen bigint[] := '{}';
+	free bigint[];
+	limited bigint[];
+	most integer;
+	room integer := p_want;
+BEGIN
+	claimed := '{}';
+	busy := false;
+	SELECT q.concurrency INTO most FROM queue q WHERE q.name = p_queue;
+	IF most IS NOT NULL THEN
+		room := NULL;
+		SELECT least(p_want, q.concurrency - q.running) INTO room FROM queue q WHERE q.name = p_queue FOR NO KEY UPDATE SKIP LOCKED;
+		busy := room IS NULL;
+	END IF;
+	-- More than once only where limits left some of the candidates out; bounded, the rest is for the next look.
+	FOR i IN 1 .. 20 LOOP
+		EXIT WHEN coalesce(room, 0) <= 0;
+		WITH next AS MATERIALIZED (
+			SELECT t.id, t.command_id FROM task t
+			WHERE t.queue = p_queue AND t.state = 'queued' AND t.parked = '' AND t.not_before <= now() AND t.id <> ALL (seen)
+			ORDER BY t.priority, t.turn_at, t.id LIMIT room FOR UPDATE SKIP LOCKED
+		), taken AS (
+			UPDATE task t SET state = 'claimed', engine_id = p_engine, epoch = p_epoch, attempt = t.attempt + 1, claimed_at = now()
+			FROM next n LEFT JOIN command c ON c.id = n.command_id WHERE t.id = n.id AND c.concurrency IS NULL RETURNING t.id
+		)
+		SELECT (SELECT array_agg(k.id) FROM taken k), (SELECT array_agg(n.id) FROM next n WHERE n.id NOT IN (SELECT k.id FROM taken k))
+		INTO free, limited;
+		claimed := claimed || coalesce(free, '{}');
+		room := room - coalesce(cardinality(free), 0);
+		EXIT WHEN limited IS NULL;
+		free := limits_enter(p_engine, p_epoch, limited);
+		claimed := claimed || free;
+		room := room - cardinality(free);
+		busy := busy OR EXISTS (SELECT FROM task t WHERE t.id = ANY (limited) AND t.state = 'queued' AND t.parked = '');
+		seen := seen || limited;
+	END LOOP;
+	IF most IS NOT NULL AND cardinality(claimed) > 0 THEN
+		UPDATE queue q SET running = q.running + cardinality(claimed) WHERE q.name = p_queue;
+	END IF;
+END $$;
+COMMENT ON FUNCTION queue_claim(bigint, bigint, text, integer) IS 'Claims the next tasks of a queue, in order, within the limits of queue and commands';
+
 -- One round trip of an engine: results in, claims out. Arrays run parallel, a finished task an element; "" and -1 stand for none.
--- A row of the answer: what = claim (a task to run), cancel (end this one), fenced (the epoch is over: start again).
+-- A row of the answer: what = claim (a task to run), cancel (end this one; person: who asked), again (somebody else was at a limit: look
+-- again soon), fenced (the epoch is over: start again).
 CREATE OR REPLACE FUNCTION engine_step(p_engine bigint, p_epoch bigint, p_extend boolean, p_want integer, p_started bigint[],
 	p_task bigint[], p_attempt integer[], p_state text[], p_exit integer[], p_signal integer[], p_reason text[],
-	p_started_at timestamptz[], p_finished_at timestamptz[], p_text text[], p_entities text[], p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
+	p_started_at timestamptz[], p_finished_at timestamptz[], p_text text[], p_entities text[], p_document text[],
+	p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
 RETURNS TABLE (what text, task_id bigint, attempt integer, kind text, command text, program text, argv_template text[], template text, args jsonb,
-	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, line text, login text, person text,
+	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, logged boolean, line text, login text, person text,
 	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	alive boolean;
 	claimed bigint[] := '{}';
-	got bigint[];
+	busy boolean := false;
 	gone bigint[];
 	denied bigint[];
+	commands bigint[];
+	limited text[];
+	one record;
 	one_queue text;
 BEGIN
 	IF p_extend THEN
@@ -150,6 +298,15 @@ BEGIN
 	IF cardinality(p_started) > 0 THEN
 		UPDATE task t SET state = 'running', started_at = clock_timestamp()
 		WHERE t.id = ANY (p_started) AND t.state = 'claimed' AND t.engine_id = p_engine AND t.epoch = p_epoch;
+		-- "typing" lasts five seconds in a chat; later it is of no use.
+		INSERT INTO outbox (op, chat_id, thread_id, params, task_id, update_id, expires_at, coalesce_key)
+		SELECT DISTINCT ON (t.chat_id, t.thread_id) 'chat_action', t.chat_id, t.thread_id, '{"action": "typing"}'::jsonb, t.id, t.update_id,
+			now() + interval '5 seconds', format('typing %s %s', t.chat_id, t.thread_id)
+		FROM task t WHERE t.id = ANY (p_started) AND t.engine_id = p_engine AND t.epoch = p_epoch ORDER BY t.chat_id, t.thread_id, t.id
+		ON CONFLICT (coalesce_key) WHERE coalesce_key IS NOT NULL DO NOTHING;
+		IF FOUND THEN
+			PERFORM pg_notify('outbox', '');
+		END IF;
 	END IF;
 
 	IF cardinality(p_task) > 0 THEN
@@ -157,8 +314,8 @@ BEGIN
 		PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_task)) ORDER BY h.chat_id FOR UPDATE;
 		WITH result AS MATERIALIZED (
 			SELECT * FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_reason, p_started_at, p_finished_at, p_text, p_entities,
-				p_output, p_output_bytes, p_output_cut) AS r(id, attempt, state, exit_status, term_signal, reason, started_at, finished_at,
-				text, entities, output, output_bytes, output_cut)
+				p_document, p_output, p_output_bytes, p_output_cut) AS r(id, attempt, state, exit_status, term_signal, reason, started_at, finished_at,
+				text, entities, document, output, output_bytes, output_cut)
 		), moved AS (
 			DELETE FROM task t USING result r
 			WHERE t.id = r.id AND t.attempt = r.attempt AND t.engine_id = p_engine AND t.epoch = p_epoch AND t.state <> 'queued'
@@ -176,7 +333,7 @@ BEGIN
 			WHERE r.output <> '' AND c.logged
 			ON CONFLICT DO NOTHING
 		), speaks AS (
-			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities,
+			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document,
 				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
 			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> ''
 		), lane AS (
@@ -184,13 +341,17 @@ BEGIN
 			WHERE h.chat_id = s.chat_id RETURNING h.chat_id, h.out_seq - s.many AS base, h.type
 		), told AS (
 			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, task_id, update_id)
-			SELECT 'send', s.chat_id, l.base + s.place, s.thread_id, CASE WHEN l.type <> 'private' THEN s.message_id END,
-				s.text, nullif(s.entities, '')::jsonb, s.id, s.update_id
+			SELECT CASE WHEN s.document = '' THEN 'send' ELSE 'document' END, s.chat_id, l.base + s.place, s.thread_id,
+				CASE WHEN l.type <> 'private' THEN s.message_id END, s.text, nullif(s.entities, '')::jsonb, s.id, s.update_id
 			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id ORDER BY s.chat_id, s.place
+			RETURNING id, task_id
+		), attached AS (
+			INSERT INTO outbox_document (outbox_id, name, body)
+			SELECT o.id, 'task-' || s.id || '.txt', convert_to(s.document, 'UTF8') FROM told o JOIN speaks s ON s.id = o.task_id WHERE s.document <> ''
 		), unparked AS (
 			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
-			UPDATE task n SET parked = false
-			WHERE n.parked AND n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = m.chat_id AND w.command_id = m.command_id
+			UPDATE task n SET parked = ''
+			WHERE n.parked = 'turn' AND n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = m.chat_id AND w.command_id = m.command_id
 				AND w.id <> ALL (p_task)) FROM moved m)
 		), noted AS (
 			INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
@@ -198,7 +359,11 @@ BEGIN
 				jsonb_strip_nulls(jsonb_build_object('line', m.line, 'exit', nullif(r.exit_status, -1), 'signal', nullif(r.term_signal, -1), 'reason', nullif(r.reason, '')))
 			FROM moved m JOIN result r ON r.id = m.id
 		)
-		SELECT array_agg(r.id) INTO gone FROM result r WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = r.id);
+		SELECT (SELECT array_agg(r.id) FROM result r WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = r.id)),
+			(SELECT array_agg(m.command_id) FROM moved m JOIN command c ON c.id = m.command_id WHERE c.concurrency IS NOT NULL),
+			(SELECT array_agg(m.queue) FROM moved m JOIN queue q ON q.name = m.queue WHERE q.concurrency IS NOT NULL)
+		INTO gone, commands, limited;
+		PERFORM limits_leave(commands, limited);
 		IF gone IS NOT NULL THEN
 			PERFORM task_late(p_engine, gone, p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut);
 		END IF;
@@ -207,22 +372,16 @@ BEGIN
 
 	IF NOT alive THEN
 		RETURN QUERY SELECT 'fenced', NULL::bigint, NULL::integer, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
-			NULL::integer, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz;
+			NULL::integer, NULL::boolean, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz;
 		RETURN;
 	END IF;
 
 	IF p_want > 0 THEN
 		FOREACH one_queue IN ARRAY (SELECT e.queues FROM engine e WHERE e.id = p_engine) LOOP
 			EXIT WHEN cardinality(claimed) >= p_want;
-			WITH next AS (
-				SELECT t.id FROM task t WHERE t.queue = one_queue AND t.state = 'queued' AND NOT t.parked AND t.not_before <= now()
-				ORDER BY t.priority, t.turn_at, t.id LIMIT p_want - cardinality(claimed) FOR UPDATE SKIP LOCKED
-			), taken AS (
-				UPDATE task t SET state = 'claimed', engine_id = p_engine, epoch = p_epoch, attempt = t.attempt + 1, claimed_at = now()
-				FROM next n WHERE t.id = n.id RETURNING t.id
-			)
-			SELECT array_agg(k.id) INTO got FROM taken k;
-			claimed := claimed || coalesce(got, '{}');
+			SELECT * INTO one FROM queue_claim(p_engine, p_epoch, one_queue, p_want - cardinality(claimed));
+			claimed := claimed || one.claimed;
+			busy := busy OR one.busy;
 		END LOOP;
 		-- Rights are looked at again: what was withdrawn meanwhile does not run.
 		SELECT array_agg(t.id) FILTER (WHERE c.id IS NULL OR NOT c.enabled),
@@ -231,23 +390,25 @@ BEGIN
 		FROM task t LEFT JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed);
 		IF gone IS NOT NULL THEN
-			PERFORM task_close(gone, 'refused', 'gone', 'command removed or switched off');
+			PERFORM task_close(gone, 'refused', 'gone', 'command removed or switched off', '{}');
 		END IF;
 		IF denied IS NOT NULL THEN
-			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn');
+			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn', '{}');
 		END IF;
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
-			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
+			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
 			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at
 		FROM task t JOIN command c ON c.id = t.command_id JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;
-	RETURN QUERY SELECT 'cancel', t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
-		NULL::integer, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
-	FROM task t WHERE t.engine_id = p_engine AND t.state = 'cancelling';
+	RETURN QUERY SELECT CASE WHEN t.id IS NULL THEN 'again' ELSE 'cancel' END, t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb,
+		NULL::integer, NULL::integer, NULL::integer, NULL::boolean, NULL::boolean, NULL, NULL, user_name(t.cancelled_by),
+		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
+	FROM (SELECT x.id, x.attempt, x.cancelled_by FROM task x WHERE x.engine_id = p_engine AND x.state = 'cancelling'
+		UNION ALL SELECT NULL, NULL, NULL WHERE busy) t;
 END $$;
 COMMENT ON FUNCTION engine_step(bigint, bigint, boolean, integer, bigint[], bigint[], integer[], text[], integer[], integer[], text[],
-	timestamptz[], timestamptz[], text[], text[], text[], bigint[], boolean[])
+	timestamptz[], timestamptz[], text[], text[], text[], text[], bigint[], boolean[])
 	IS 'One round trip of an engine: extends its lease, notes starts, finishes tasks (only while the fencing token holds), claims the next';
 
 CREATE OR REPLACE FUNCTION task_late(p_engine bigint, p_ids bigint[], p_task bigint[], p_attempt integer[], p_state text[], p_exit integer[], p_signal integer[],
@@ -257,7 +418,7 @@ DECLARE
 	r record;
 	place bigint;
 BEGIN
-	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at
+	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id
 			FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut)
 				AS x(id, attempt, state, exit_status, term_signal, text, output, output_bytes, output_cut)
 			JOIN task_history h ON h.id = x.id AND h.attempt = x.attempt AND h.engine_id = p_engine
@@ -265,7 +426,8 @@ BEGIN
 		UPDATE task_history h SET reason = 'late result: ' || r.state, exit_status = nullif(r.exit_status, -1), term_signal = nullif(r.term_signal, -1),
 			output_bytes = r.output_bytes, output_cut = r.output_cut
 		WHERE h.id = r.id AND h.finished_at = r.finished_at;
-		INSERT INTO task_output (task_id, body) SELECT r.id, r.output WHERE r.output <> '' ON CONFLICT DO NOTHING;
+		INSERT INTO task_output (task_id, body) SELECT r.id, r.output FROM command c WHERE c.id = r.command_id AND c.logged AND r.output <> ''
+		ON CONFLICT DO NOTHING;
 		UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = r.chat_id RETURNING out_seq INTO place;
 		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
 		VALUES ('send', r.chat_id, place, r.thread_id,

@@ -22,6 +22,10 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION may_see(bigint, bigint, bigint) IS 'Whether some grant, whatever its constraints, names this command for this person here';
 
+CREATE OR REPLACE FUNCTION is_builtin(p_name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 'tasks', 'status', 'output', 'cancel', 'whoami', 'id') $$;
+COMMENT ON FUNCTION is_builtin(text) IS 'Whether TeleOps itself answers to this name';
+
 CREATE OR REPLACE FUNCTION command_usage(p_command bigint) RETURNS text
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 	SELECT '/' || c.name || coalesce((SELECT string_agg(CASE WHEN p.required THEN ' <' || p.name || '>' ELSE ' [' || p.name || ']' END, ''

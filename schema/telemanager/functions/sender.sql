@@ -16,8 +16,9 @@ END $$;
 COMMENT ON FUNCTION sender_lead() IS 'Tries to become the one active sender; its epoch, or null while another is. What a former sender held waits again';
 
 CREATE OR REPLACE FUNCTION outbox_take(p_epoch bigint, p_busy bigint[], p_limit integer)
-RETURNS TABLE (id bigint, op text, chat_id bigint, chat_type text, seq bigint, thread_id bigint, reply_to bigint, text text, entities jsonb, markup jsonb,
-	params jsonb, task_id bigint, update_id bigint, parts_sent integer, attempts integer, expired boolean, blocked boolean, created_at timestamptz)
+RETURNS TABLE (id bigint, op text, chat_id bigint, seq bigint, thread_id bigint, reply_to bigint, text text, entities jsonb, markup jsonb,
+	params jsonb, task_id bigint, update_id bigint, version integer, parts_sent integer, attempts integer, expires_s double precision,
+	blocked boolean, created_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -35,27 +36,79 @@ BEGIN
 	), taken AS (
 		UPDATE outbox o SET taken_by = p_epoch FROM chosen c WHERE o.id = c.id AND o.taken_by IS NULL RETURNING o.*
 	)
-	SELECT t.id, t.op, t.chat_id, h.type, t.seq, t.thread_id, t.reply_to, t.text, t.entities, t.markup, t.params, t.task_id, t.update_id,
-		t.parts_sent, t.attempts, coalesce(t.expires_at < now(), false), coalesce(h.blocked_at IS NOT NULL, false), t.created_at
+	SELECT t.id, t.op, t.chat_id, t.seq, t.thread_id, t.reply_to, t.text, t.entities, t.markup, t.params, t.task_id, t.update_id,
+		t.wanted_version, t.parts_sent, t.attempts, extract(epoch FROM t.expires_at - clock_timestamp())::double precision,
+		coalesce(h.blocked_at IS NOT NULL, false), t.created_at
 	FROM taken t LEFT JOIN chat h ON h.chat_id = t.chat_id ORDER BY t.chat_id, t.seq, t.id;
 END $$;
 COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
 	IS 'Takes waiting operations for the active sender, in order within each chat, none of the chats given as busy';
 
--- outcome: sent (carried out), part (one part of a long text sent, more follow), failed (tried, will be tried again),
--- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped).
-CREATE OR REPLACE FUNCTION outbox_settle(p_epoch bigint, p_id bigint[], p_outcome text[], p_parts integer[], p_message_id bigint[], p_reason text[]) RETURNS integer
+CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT d.name, d.body FROM outbox_document d JOIN outbox o ON o.id = d.outbox_id WHERE o.id = p_id AND o.taken_by = p_epoch
+$$;
+COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken; no row: it has none';
+
+-- A group became a supergroup under another id: all that waits for it, runs for it or is allowed in it follows.
+CREATE OR REPLACE FUNCTION chat_migrate(p_old bigint, p_new bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	settled integer;
+	base bigint;
+	moved integer;
 BEGIN
+	IF p_new IS NULL OR p_old = p_new THEN
+		RETURN;
+	END IF;
+	INSERT INTO chat (chat_id, type, title) SELECT x.id, 'supergroup', '' FROM unnest(ARRAY[p_old, p_new]) AS x(id) ORDER BY x.id ON CONFLICT DO NOTHING;
+	PERFORM FROM chat WHERE chat_id IN (p_old, p_new) ORDER BY chat_id FOR UPDATE;
+	SELECT n.out_seq INTO base FROM chat n WHERE n.chat_id = p_new;
+	-- Messages of the group cannot be answered or edited from the supergroup.
+	WITH turn AS (SELECT o.id, row_number() OVER (ORDER BY o.seq, o.id) AS place FROM outbox o WHERE o.chat_id = p_old AND o.seq IS NOT NULL)
+	UPDATE outbox o SET chat_id = p_new, seq = base + t.place, taken_by = NULL, reply_to = NULL,
+		op = CASE WHEN o.op = 'edit' THEN 'send' ELSE o.op END, params = CASE WHEN o.op = 'edit' THEN NULL ELSE o.params END
+	FROM turn t WHERE o.id = t.id;
+	GET DIAGNOSTICS moved = ROW_COUNT;
+	UPDATE outbox SET chat_id = p_new, taken_by = NULL WHERE chat_id = p_old;
+	UPDATE chat n SET out_seq = n.out_seq + moved, allowed = o.allowed, title = CASE WHEN n.title = '' THEN o.title ELSE n.title END, blocked_at = NULL
+	FROM chat o WHERE n.chat_id = p_new AND o.chat_id = p_old;
+	UPDATE chat SET migrated_to = p_new WHERE chat_id = p_old;
+	UPDATE task SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
+	UPDATE pending SET chat_id = p_new WHERE chat_id = p_old;
+	UPDATE schedule SET chat_id = p_new WHERE chat_id = p_old;
+	DELETE FROM role_command x WHERE x.chat_id = p_old AND EXISTS (SELECT FROM role_command y WHERE y.chat_id = p_new AND y.role_id = x.role_id
+		AND y.command_id = x.command_id AND y.constraints = x.constraints);
+	UPDATE role_command SET chat_id = p_new WHERE chat_id = p_old;
+	INSERT INTO audit_event (actor, chat_id, action, object, detail) VALUES ('sender', p_new, 'migrated', 'chat ' || p_old, jsonb_build_object('to', p_new));
+	PERFORM pg_notify('outbox', '');
+END $$;
+COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, grants';
+
+-- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
+-- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),
+-- moved (the chat is the one given as message id now). again: something of it waits to be taken.
+CREATE OR REPLACE FUNCTION outbox_settle(p_epoch bigint, p_id bigint[], p_outcome text[], p_version integer[], p_parts integer[], p_message_id bigint[],
+	p_reason text[]) RETURNS TABLE (dead integer, again boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	move record;
+BEGIN
+	dead := 0;
+	again := false;
 	WITH r AS MATERIALIZED (
-		SELECT * FROM unnest(p_id, p_outcome, p_parts, p_message_id, p_reason) AS r(id, outcome, parts, message_id, reason)
+		SELECT * FROM unnest(p_id, p_outcome, p_version, p_parts, p_message_id, p_reason) AS r(id, outcome, version, parts, message_id, reason)
 	), sent AS (
-		DELETE FROM outbox o USING r WHERE o.id = r.id AND r.outcome IN ('sent', 'expired') RETURNING o.task_id, r.outcome
+		DELETE FROM outbox o USING r
+		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.wanted_version <= r.version)) RETURNING o.id, o.op, o.task_id, r.outcome
+	), detached AS (
+		DELETE FROM outbox_document d USING sent s WHERE s.op = 'document' AND d.outbox_id = s.id
 	), noted AS (
 		UPDATE task_history h SET sent_at = clock_timestamp() FROM sent s
 		WHERE h.id = s.task_id AND s.outcome = 'sent' AND h.sent_at IS NULL
+	), newer AS (
+		UPDATE outbox o SET sent_version = r.version, taken_by = NULL, attempts = 0 FROM r
+		WHERE o.id = r.id AND r.outcome = 'sent' AND o.wanted_version > r.version RETURNING o.id
 	), kept AS (
 		UPDATE outbox o SET parts_sent = CASE WHEN r.outcome = 'part' THEN r.parts ELSE o.parts_sent END,
 			message_ids = CASE WHEN r.outcome = 'part' THEN o.message_ids || r.message_id ELSE o.message_ids END,
@@ -69,17 +122,25 @@ BEGIN
 		DELETE FROM outbox o
 		WHERE o.id IN (SELECT r.id FROM r WHERE r.outcome IN ('dead', 'blocked')) OR (o.chat_id IN (SELECT s.chat_id FROM shut s) AND o.taken_by IS NULL)
 		RETURNING o.*
+	), buried AS (
+		INSERT INTO outbox_dead (id, op, chat_id, thread_id, reply_to, text, entities, markup, params, task_id, update_id, parts_sent, message_ids,
+			attempts, reason, created_at)
+		SELECT d.id, d.op, d.chat_id, d.thread_id, d.reply_to, d.text, d.entities, d.markup, d.params, d.task_id, d.update_id, d.parts_sent, d.message_ids,
+			d.attempts, coalesce((SELECT r.reason FROM r WHERE r.id = d.id), (SELECT s.reason FROM shut s WHERE s.chat_id = d.chat_id LIMIT 1), ''), d.created_at
+		FROM died d WHERE d.op <> 'chat_action' RETURNING id
 	)
-	INSERT INTO outbox_dead (id, op, chat_id, thread_id, reply_to, text, entities, markup, params, task_id, update_id, parts_sent, message_ids,
-		attempts, reason, created_at)
-	SELECT d.id, d.op, d.chat_id, d.thread_id, d.reply_to, d.text, d.entities, d.markup, d.params, d.task_id, d.update_id, d.parts_sent, d.message_ids,
-		d.attempts, coalesce((SELECT r.reason FROM r WHERE r.id = d.id), (SELECT s.reason FROM shut s WHERE s.chat_id = d.chat_id LIMIT 1), ''), d.created_at
-	FROM died d;
-	GET DIAGNOSTICS settled = ROW_COUNT;
-	RETURN settled;
+	SELECT (SELECT count(*) FROM buried), EXISTS (SELECT FROM newer) INTO dead, again;
+	IF 'moved' = ANY (p_outcome) THEN
+		FOR move IN SELECT DISTINCT o.chat_id AS old, r.message_id AS new FROM unnest(p_id, p_outcome, p_message_id) AS r(id, outcome, message_id)
+				JOIN outbox o ON o.id = r.id WHERE r.outcome = 'moved' ORDER BY 1 LOOP
+			PERFORM chat_migrate(move.old, move.new);
+			again := true;
+		END LOOP;
+	END IF;
+	RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION outbox_settle(bigint, bigint[], text[], integer[], bigint[], text[])
-	IS 'What became of operations taken; returns how many died';
+COMMENT ON FUNCTION outbox_settle(bigint, bigint[], text[], integer[], integer[], bigint[], text[])
+	IS 'What became of operations taken; how many died, and whether something waits again';
 
 CREATE OR REPLACE FUNCTION bot_seen(p_bot_id bigint, p_username text, p_name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -90,3 +151,9 @@ BEGIN
 	WHERE (bot_id, username, name) IS DISTINCT FROM (p_bot_id, p_username, p_name);
 END $$;
 COMMENT ON FUNCTION bot_seen(bigint, text, text) IS 'Notes what getMe said';
+
+CREATE OR REPLACE FUNCTION bot_webhook(p_info jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE bot_status SET webhook = p_info, webhook_at = clock_timestamp(), seen_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION bot_webhook(jsonb) IS 'Notes what getWebhookInfo said';
