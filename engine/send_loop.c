@@ -26,7 +26,8 @@
 #include <unistd.h>
 
 enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
-static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30, backoff_least_s = 0.5, backoff_most_s = 30;
+static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30;
+static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
 enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK };
 
@@ -357,11 +358,13 @@ static void ask_me(struct sender *s, double now)
 	s->me_asked = tele_telegram_call(s->telegram, "getMe", "{}", &me_tag) == TELE_OK;
 }
 
-static void on_webhook_info(struct sender *s, const struct tele_answer *a)
+static void on_webhook_info(struct sender *s, const struct tele_answer *a, double now)
 {
 	s->webhook_asked = false;
 	if (a->verdict == TELE_TG_OK)
 		note_webhook(s, a);
+	else
+		s->webhook_due = now + seen_every_s;
 }
 
 /* The pages show the webhook's health, and have no token to ask for it. */
@@ -605,7 +608,7 @@ static void drive_telegram(struct sender *s, double now)
 		if (a.tag == &me_tag)
 			on_me(s, &a, now);
 		else if (a.tag == &webhook_tag)
-			on_webhook_info(s, &a);
+			on_webhook_info(s, &a, now);
 		else
 			on_answer(s, a.tag, &a, now);
 	}
