@@ -8,6 +8,7 @@ teleops_SOURCES = \
 	cli/export.c \
 	cli/admin.c \
 	cli/status.c \
+	cli/audit.c \
 	cli/webhook.c \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \

@@ -13,7 +13,7 @@ struct call {
 	int argc;    /* words left, the verb not counted */
 	char **argv;
 	bool json, dry_run, prune, generate, reset_password, drop_pending;
-	const char *first_name, *last_name, *certificate, *ip_address;
+	const char *first_name, *last_name, *certificate, *ip_address, *head;
 	long max_connections; /* 0: not given */
 };
 
@@ -22,6 +22,7 @@ int verb_apply(const struct call *c);
 int verb_export(const struct call *c);
 int verb_admin_create(const struct call *c);
 int verb_status(const struct call *c);
+int verb_audit_verify(const struct call *c);
 int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);
 int verb_webhook_delete(const struct call *c);
