@@ -248,7 +248,7 @@ static void append(struct compiler *c, size_t from, size_t to)
 
 	if (from == to)
 		return;
-	if (!s || s->op != TELE_OP_TEXT || s->at + s->len != m->text.len) {
+	if (!s || s->op != TELE_OP_TEXT) {
 		s = add_step(c, TELE_OP_TEXT, c->line);
 		if (!s)
 			return;

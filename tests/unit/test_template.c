@@ -181,10 +181,16 @@ static void lines_and_indentation(void **state)
 	const struct tele_template_text block[TEXTS_MOST] = {
 	    {"page", "  {{<layout}}\n    {{$b}}\n      one\n        {{>two}}\n\n      three\n    {{/b}}\n  {{/layout}}\n!"},
 	    {"layout", "<\n {{$b}}\n {{/b}}\n {{$c}}\n   c\n {{/c}}\n>\n"}, {"two", "2\n22\n"}};
+	const struct tele_template_text begun[TEXTS_MOST] = {
+	    {"page", "{{<layout}}{{$b}}one\n{{two}}{{/b}}{{$c}}\n    x\n{{/c}}{{/layout}}\n    y\n"}, {"layout", "<\n  {{$b}}{{/b}}!\n{{$c}}\n{{/c}}\n>\n"}};
+	const struct tele_template_text parents[TEXTS_MOST] = {
+	    {"page", "  {{>deeper}}\n  {{>as_deep}}\n"}, {"deeper", "\t{{<p}}{{/p}}\n"}, {"as_deep", "{{<p}}{{/p}}\n"}, {"p", "1\n2\n"}};
 	const struct tele_template_text inline_parent[TEXTS_MOST] = {{"page", "x {{<p}}{{/p}} y\n  {{<p}}{{/p}}  \r\nz"}, {"p", "1\n2\n"}};
 
 	expect(nested, "{\"x\": \"m\\nn\"}", "a\n  b\n  \n  \ti\n  \tm\nn\n  c i\nm\nn\n\n  m\nn\n  m\nnm\nn\nz\n");
 	expect(block, "{}", "  <\n   one\n     2\n     22\n   \n   three\n     c\n  >\n!");
+	expect(begun, "{\"two\": \"two\"}", "<\n  one\n  two!\nx\n>\n    y\n");
+	expect(parents, "{}", "  \t1\n  \t2\n  1\n  2\n");
 	expect(inline_parent, "{}", "x 1\n2\n y\n  1\n  2\nz");
 }
 
@@ -310,8 +316,10 @@ static enum tele_err render_logged(struct tele_templates *t, const char *name, c
 	n = read(ends[0], text, sizeof text);
 	close(ends[0]);
 	tele_buf_add(log, text, n > 0 ? (size_t)n : 0);
-	if (rc != TELE_OK)
+	if (rc != TELE_OK) {
 		assert_string_equal(tele_buf_text(&out), "before");
+		assert_int_equal(out.len, strlen("before"));
+	}
 	tele_buf_release(&out);
 	json_object_put(o);
 	return rc;
