@@ -14,7 +14,8 @@ enum { ROWS = 50, ROUNDS = 21, PAGES = 200 };
 
 static const struct tele_template_text texts[] = {
     {"layout", "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-	       "<title>{{$title}}TeleOps{{/title}} - TeleOps</title>\n<link rel=\"stylesheet\" href=\"/static/teleops.css\">\n</head>\n<body>\n<nav>\n<ul>\n{{#nav}}\n"
+	       "<title>{{$title}}TeleOps{{/title}} - TeleOps</title>\n<link rel=\"stylesheet\" href=\"/static/teleops.css\">\n</head>\n"
+	       "<body>\n<nav>\n<ul>\n{{#nav}}\n"
 	       "<li><a href=\"{{path}}\"{{#here}} aria-current=\"page\"{{/here}}>{{label}}</a></li>\n{{/nav}}\n</ul>\n</nav>\n"
 	       "<main>\n{{$content}}\n{{/content}}\n</main>\n<footer>{{person.login}}, {{person.zone}}</footer>\n</body>\n</html>\n"},
     {"task/row", "<tr class=\"{{state}}\">\n<td><a href=\"/tasks/{{id}}\">{{id}}</a></td>\n<td>{{state}}</td>\n"

@@ -20,7 +20,8 @@ static const struct file {
 	const char *name;
 	size_t tests;
 } files[] = {
-    {"comments.json", 12}, {"delimiters.json", 14}, {"interpolation.json", 42}, {"inverted.json", 22}, {"partials.json", 12}, {"sections.json", 34},
+    {"comments.json", 12}, {"delimiters.json", 14}, {"interpolation.json", 42}, {"inverted.json", 22}, {"partials.json", 12},
+    {"sections.json", 34},
 };
 
 enum { PARTIALS_MOST = 8 };

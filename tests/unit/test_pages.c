@@ -117,9 +117,12 @@ static const char *wrong(const char *html, const char **where)
 
 static void knows_wrong_places(void **state)
 {
-	static const char *const good[] = {"<a href=\"/x/{{id}}\">{{name}}</a>", "<input value='{{v}}'{{#on}} checked{{/on}}>{{#a}}<b>{{/a}}", "a=b {{c}}",
-	    "<!-- don't {{x}} --><p title=\"on it\" only>{{x}}", "<script src=\"/static/a.js\"></script>{{x}}", "<p{{! > }} a=\"{{>p}}\">{{=<% %>=}}"};
-	static const char *const bad[] = {"<a href={{x}}>", "<a {{x}}>", "<p>\n<a\nclass={{#x}}y{{/x}}>", "<script>if (a > b) {{x}}</script>", "<style>\n{{#x}}", "<b>a{{ x}}</b><i {{ x }}>",
+	static const char *const good[] = {"<a href=\"/x/{{id}}\">{{name}}</a>",
+	    "<input value='{{v}}'{{#on}} checked{{/on}}>{{#a}}<b>{{/a}}", "a=b {{c}}",
+	    "<!-- don't {{x}} --><p title=\"on it\" only>{{x}}", "<script src=\"/static/a.js\"></script>{{x}}",
+	    "<p{{! > }} a=\"{{>p}}\">{{=<% %>=}}"};
+	static const char *const bad[] = {"<a href={{x}}>", "<a {{x}}>", "<p>\n<a\nclass={{#x}}y{{/x}}>",
+	    "<script>if (a > b) {{x}}</script>", "<style>\n{{#x}}", "<b>a{{ x}}</b><i {{ x }}>",
 	    "<p style=\"{{x}}\">", "<p id=\"a\" onclick=\"x()\">"};
 	const char *where;
 

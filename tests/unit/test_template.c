@@ -78,7 +78,8 @@ static void escapes_always(void **state)
 {
 	static const char data[] = "{\"a\": \"<b title=\\\"x\\\">'&amp;'</b>\"}";
 
-	expect_one("{{a}}|{{a}}", data, "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;&lt;/b&gt;|&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;&lt;/b&gt;");
+	expect_one("{{a}}|{{a}}", data,
+	    "&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;&lt;/b&gt;|&lt;b title=&quot;x&quot;&gt;&#39;&amp;amp;&#39;&lt;/b&gt;");
 }
 
 static void objects_are_json(void **state)
@@ -90,8 +91,8 @@ static void objects_are_json(void **state)
 
 static void numbers_as_json_has_them(void **state)
 {
-	static const char data[] = "{\"n\": [0, -1, 9223372036854775807, 9223372036854775808, 18446744073709551615, -9223372036854775808, 1.50, 1e3, "
-				   "true, false, null, \"\"]}";
+	static const char data[] = "{\"n\": [0, -1, 9223372036854775807, 9223372036854775808, 18446744073709551615, "
+				   "-9223372036854775808, 1.50, 1e3, true, false, null, \"\"]}";
 
 	expect_one("{{#n}}{{.}},{{/n}}", data,
 	    "0,-1,9223372036854775807,9223372036854775808,18446744073709551615,-9223372036854775808,1.50,1e3,true,false,,,");
@@ -166,7 +167,8 @@ static void layouts_of_layouts(void **state)
 	const struct tele_template_text in_section[TEXTS_MOST] = {
 	    {"page", "{{<layout}}{{$row}}{{n}}{{outer}};{{/row}}{{/layout}}"}, {"layout", "{{#rows}}{{$row}}{{/row}}{{/rows}}"}};
 	const struct tele_template_text within[TEXTS_MOST] = {
-	    {"page", "{{<layout}}{{$a}}{{<box}}{{$in}}{{x}}{{/in}}{{/box}}{{>box}}{{/a}}{{/layout}}"}, {"layout", "({{$a}}{{/a}})"}, {"box", "[{{$in}}empty{{/in}}]"}};
+	    {"page", "{{<layout}}{{$a}}{{<box}}{{$in}}{{x}}{{/in}}{{/box}}{{>box}}{{/a}}{{/layout}}"}, {"layout", "({{$a}}{{/a}})"},
+	    {"box", "[{{$in}}empty{{/in}}]"}};
 
 	expect(three, "{}", "[pageaside] page");
 	expect(same, "{}", "<inner>");
@@ -177,12 +179,14 @@ static void layouts_of_layouts(void **state)
 static void lines_and_indentation(void **state)
 {
 	const struct tele_template_text nested[TEXTS_MOST] = {
-	    {"page", "a\n  {{>outer}}\nz\n"}, {"outer", "b\n\n\t{{>inner}}\nc {{>inner}}\n{{#x}}\n{{x}}\n{{/x}}\n{{x}}{{x}}\n"}, {"inner", "i\n{{x}}\n"}};
+	    {"page", "a\n  {{>outer}}\nz\n"}, {"outer", "b\n\n\t{{>inner}}\nc {{>inner}}\n{{#x}}\n{{x}}\n{{/x}}\n{{x}}{{x}}\n"},
+	    {"inner", "i\n{{x}}\n"}};
 	const struct tele_template_text block[TEXTS_MOST] = {
 	    {"page", "  {{<layout}}\n    {{$b}}\n      one\n        {{>two}}\n\n      three\n    {{/b}}\n  {{/layout}}\n!"},
 	    {"layout", "<\n {{$b}}\n {{/b}}\n {{$c}}\n   c\n {{/c}}\n>\n"}, {"two", "2\n22\n"}};
 	const struct tele_template_text begun[TEXTS_MOST] = {
-	    {"page", "{{<layout}}{{$b}}one\n{{two}}{{/b}}{{$c}}\n    x\n{{/c}}{{/layout}}\n    y\n"}, {"layout", "<\n  {{$b}}{{/b}}!\n{{$c}}\n{{/c}}\n>\n"}};
+	    {"page", "{{<layout}}{{$b}}one\n{{two}}{{/b}}{{$c}}\n    x\n{{/c}}{{/layout}}\n    y\n"},
+	    {"layout", "<\n  {{$b}}{{/b}}!\n{{$c}}\n{{/c}}\n>\n"}};
 	const struct tele_template_text parents[TEXTS_MOST] = {
 	    {"page", "  {{>deeper}}\n  {{>as_deep}}\n"}, {"deeper", "\t{{<p}}{{/p}}\n"}, {"as_deep", "{{<p}}{{/p}}\n"}, {"p", "1\n2\n"}};
 	const struct tele_template_text inline_parent[TEXTS_MOST] = {{"page", "x {{<p}}{{/p}} y\n  {{<p}}{{/p}}  \r\nz"}, {"p", "1\n2\n"}};
@@ -275,9 +279,11 @@ static void names_all_that_is_wrong_at_once(void **state)
 static void knows_what_is_missing(void **state)
 {
 	static const struct tele_template_text good[] = {
-	    {"page", "{{<layout}}{{$foot}}x{{/foot}}{{/layout}}"}, {"layout", "{{>foot}}"}, {"foot", "{{$foot}}{{/foot}}{{#more}}{{>layout}}{{/more}}"}};
+	    {"page", "{{<layout}}{{$foot}}x{{/foot}}{{/layout}}"}, {"layout", "{{>foot}}"},
+	    {"foot", "{{$foot}}{{/foot}}{{#more}}{{>layout}}{{/more}}"}};
 	static const struct tele_template_text bad[] = {
-	    {"page", "{{<layout}}\n{{$titel}}x{{/titel}}\n{{$title}}{{>nothing}}{{/title}}{{/layout}}"}, {"layout", "{{$title}}{{/title}}\n{{<gone}}{{/gone}}"}};
+	    {"page", "{{<layout}}\n{{$titel}}x{{/titel}}\n{{$title}}{{>nothing}}{{/title}}{{/layout}}"},
+	    {"layout", "{{$title}}{{/title}}\n{{<gone}}{{/gone}}"}};
 	struct tele_templates *t = compiled(good, 3);
 	struct tele_buf why = {0}, out = {0};
 
@@ -285,7 +291,8 @@ static void knows_what_is_missing(void **state)
 	tele_template_free(t);
 	t = compiled(bad, 2);
 	assert_int_equal(tele_template_check(t, &why), TELE_INVALID);
-	assert_string_equal(tele_buf_text(&why), "layout:2: there is no template gone\npage:2: layout has no block titel\npage:3: there is no template nothing\n");
+	assert_string_equal(tele_buf_text(&why), "layout:2: there is no template gone\npage:2: layout has no block titel\n"
+	    "page:3: there is no template nothing\n");
 	assert_int_equal(tele_template_render(t, "page", NULL, &out), TELE_OK);
 	assert_string_equal(tele_buf_text(&out), "\n");
 	tele_template_free(t);
@@ -631,7 +638,8 @@ static const char *const whole[] = {
 
 static void try(const char *text, struct json_object *data, struct tele_buf *out)
 {
-	const struct tele_template_text texts[] = {{"page", text}, {"p", "a\n  {{$t}}t{{/t}}\n  {{$b}}\n   b\n  {{/b}}\n"}, {"q", " {{$n}}1\n2{{/n}}\n{{>p}}"}};
+	const struct tele_template_text texts[] = {{"page", text}, {"p", "a\n  {{$t}}t{{/t}}\n  {{$b}}\n   b\n  {{/b}}\n"},
+	    {"q", " {{$n}}1\n2{{/n}}\n{{>p}}"}};
 
 	for (int as_spec = 0; as_spec < 2; as_spec++) {
 		struct tele_templates *t = NULL;
