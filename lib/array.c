@@ -13,18 +13,8 @@ static void next(struct tele_array *a)
 
 void tele_array_int(struct tele_array *a, long long value)
 {
-	char digits[24];
-	char *p = digits + sizeof digits;
-	unsigned long long rest = value < 0 ? 0ULL - (unsigned long long)value : (unsigned long long)value;
-
 	next(a);
-	do {
-		*--p = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
-	if (value < 0)
-		*--p = '-';
-	tele_buf_add(&a->buf, p, (size_t)(digits + sizeof digits - p));
+	tele_buf_int(&a->buf, value);
 }
 
 void tele_array_bool(struct tele_array *a, bool value)

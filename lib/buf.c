@@ -48,6 +48,21 @@ void tele_buf_char(struct tele_buf *b, char c)
 	tele_buf_add(b, &c, 1);
 }
 
+void tele_buf_int(struct tele_buf *b, long long value)
+{
+	char digits[24];
+	char *p = digits + sizeof digits;
+	unsigned long long rest = value < 0 ? 0ULL - (unsigned long long)value : (unsigned long long)value;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (value < 0)
+		*--p = '-';
+	tele_buf_add(b, p, (size_t)(digits + sizeof digits - p));
+}
+
 void tele_buf_printf(struct tele_buf *b, const char *fmt, ...)
 {
 	va_list ap;

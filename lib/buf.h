@@ -20,6 +20,7 @@ struct tele_buf {
 void tele_buf_add(struct tele_buf *b, const void *bytes, size_t n);
 void tele_buf_str(struct tele_buf *b, const char *s);
 void tele_buf_char(struct tele_buf *b, char c);
+void tele_buf_int(struct tele_buf *b, long long value); /* in decimal */
 void tele_buf_printf(struct tele_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The text so far, "" when nothing was added; owned by b, valid until the next change. */
 const char *tele_buf_text(const struct tele_buf *b);

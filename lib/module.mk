@@ -8,6 +8,9 @@ libteleops_a_SOURCES = \
 	lib/start.c lib/start.h \
 	lib/text.c lib/text.h \
 	lib/json.c lib/json.h \
+	lib/mustache.c lib/mustache.h \
+	lib/render.c lib/render.h \
+	lib/template.c lib/template.h \
 	lib/array.c lib/array.h \
 	lib/stmt.c lib/stmt.h \
 	lib/db.c lib/db.h \

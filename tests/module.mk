@@ -11,9 +11,12 @@ UNIT_TESTS = \
 	tests/unit/test_expand \
 	tests/unit/test_json \
 	tests/unit/test_log \
+	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
+	tests/unit/test_pages \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
+	tests/unit/test_template \
 	tests/unit/test_text \
 	tests/unit/test_update \
 	tests/unit/test_lane \
@@ -53,15 +56,24 @@ tests_unit_test_json_LDADD = $(UNIT_LDADD)
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_log_LDADD = $(UNIT_LDADD)
+tests_unit_test_mustache_spec_SOURCES = tests/unit/test_mustache_spec.c
+tests_unit_test_mustache_spec_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_mustache_spec_LDADD = $(UNIT_LDADD)
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c
 tests_unit_test_outbox_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
+tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
+tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pages_LDADD = $(UNIT_LDADD)
 tests_unit_test_task_SOURCES = tests/unit/test_task.c
 tests_unit_test_task_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_task_LDADD = $(UNIT_LDADD)
 tests_unit_test_telegram_SOURCES = tests/unit/test_telegram.c
 tests_unit_test_telegram_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_telegram_LDADD = $(UNIT_LDADD)
+tests_unit_test_template_SOURCES = tests/unit/test_template.c
+tests_unit_test_template_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_template_LDADD = $(UNIT_LDADD)
 tests_unit_test_text_SOURCES = tests/unit/test_text.c
 tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_text_LDADD = $(UNIT_LDADD)
@@ -79,4 +91,4 @@ tests_unit_test_result_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/pytest.ini tests/support tests/simulator tests/cli tests/sql tests/integration
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/simulator tests/cli tests/sql tests/integration

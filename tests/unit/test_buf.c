@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +41,27 @@ static void hands_its_text_over(void **state)
 	free(text);
 }
 
+static void writes_whole_numbers(void **state)
+{
+	struct tele_buf b = {0};
+
+	tele_buf_int(&b, 0);
+	tele_buf_char(&b, ' ');
+	tele_buf_int(&b, -907);
+	tele_buf_char(&b, ' ');
+	tele_buf_int(&b, LLONG_MIN);
+	tele_buf_char(&b, ' ');
+	tele_buf_int(&b, LLONG_MAX);
+	assert_string_equal(tele_buf_text(&b), "0 -907 -9223372036854775808 9223372036854775807");
+	tele_buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(grows_and_stays_terminated),
 	    cmocka_unit_test(hands_its_text_over),
+	    cmocka_unit_test(writes_whole_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
