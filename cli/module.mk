@@ -9,6 +9,7 @@ teleops_SOURCES = \
 	cli/admin.c \
 	cli/status.c \
 	cli/webhook.c \
+	cli/poll.c \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \
 	cli/document.c cli/document.h \
