@@ -10,6 +10,7 @@ teleops_SOURCES = \
 	cli/status.c \
 	cli/audit.c \
 	cli/webhook.c \
+	cli/poll.c \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \
 	cli/document.c cli/document.h \

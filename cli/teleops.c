@@ -32,6 +32,8 @@ static const struct verb {
     {"webhook info", "[--json]", "shows what Telegram says of the webhook", verb_webhook_info, NULL, 0, 0, " --json "},
     {"webhook delete", "[--drop-pending] [--json]", "takes the webhook away; updates wait for the next one, or for teleops poll",
 	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json "},
+    {"poll", "", "takes updates by long polling, where no webhook can be reached; runs until it is told to stop", verb_poll, poll_describe, 0, 0,
+	" "},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };

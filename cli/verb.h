@@ -26,8 +26,10 @@ int verb_audit_verify(const struct call *c);
 int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);
 int verb_webhook_delete(const struct call *c);
+int verb_poll(const struct call *c);
 
-/* The keys of the file that apply reads, for --help. */
+/* What there is to say besides, for --help: the keys of the file that apply reads; how a poller is run. */
 void apply_describe(void);
+void poll_describe(void);
 
 #endif

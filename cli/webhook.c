@@ -4,7 +4,6 @@
 #include "cli/bot.h"
 #include "cli/show.h"
 #include "cli/verb.h"
-#include "lib/update.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -88,16 +87,6 @@ static bool read_certificate(const char *path, char *text, size_t *n)
 	return !why;
 }
 
-static struct json_object *wanted_updates(void)
-{
-	struct json_object *list = json_object_new_array();
-	const char *kind;
-
-	for (size_t i = 0; (kind = tele_update_wanted(i)); i++)
-		json_object_array_add(list, json_object_new_string(kind));
-	return list;
-}
-
 static struct json_object *settings(const struct call *c, const char *url)
 {
 	struct json_object *o = json_object_new_object();
@@ -105,7 +94,7 @@ static struct json_object *settings(const struct call *c, const char *url)
 	json_object_object_add(o, "url", json_object_new_string(url));
 	json_object_object_add(o, "secret_token", json_object_new_string(c->conf->webhook_secret));
 	/* Left out, what somebody set before would stay. */
-	json_object_object_add(o, "allowed_updates", wanted_updates());
+	json_object_object_add(o, "allowed_updates", bot_wanted_updates());
 	if (c->ip_address)
 		json_object_object_add(o, "ip_address", json_object_new_string(c->ip_address));
 	if (c->max_connections)

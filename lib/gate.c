@@ -400,6 +400,8 @@ enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *it
 	struct waiting *list = n ? calloc(n, sizeof *list) : NULL;
 	enum tele_err rc = TELE_OK;
 
+	for (size_t i = 0; i < n; i++)
+		items[i].result = TELE_NOMEM;
 	if (n && !list)
 		return TELE_NOMEM;
 	if (n)

@@ -9,8 +9,9 @@ SERVICE_USERS = {"telebot": "teleops-bot", "telemanager": "teleops-manager", "te
                  "command": "teleops-cmd"}
 ROLES = {"teleops-bot": ["teleops_bot"], "teleops-manager": ["teleops_manager"], "teleops-sender": ["teleops_sender"],
          "teleops-engine": ["teleops_engine", "teleapp_reader", "teleapp_writer"]}
+TELEGRAM = "https://api.telegram.org"
 # TELEOPS_* that are the demo's own, or are handed to one program only.
-OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
+OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
        "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
@@ -80,12 +81,25 @@ class Layout:
         return self.port("TELEOPS_CHAT_PORT", 8081)
 
     @property
+    def real(self):
+        """A token and nothing else: it is the real Telegram's. With demo.env loaded its address stands there too."""
+        return bool(self.value("TELEOPS_BOT_TOKEN")) and self.value("TELEOPS_API_BASE", TELEGRAM) == TELEGRAM
+
+    @property
     def simulated(self):
-        return not self.value("TELEOPS_API_BASE")
+        return not self.value("TELEOPS_API_BASE") and not self.real
+
+    @property
+    def polling(self):
+        """Telegram reaches no webhook on loopback; others do unless told otherwise."""
+        told = self.value("TELEOPS_DEMO_POLL", "no").lower()
+        if told not in ("yes", "no"):
+            raise Trouble(f"TELEOPS_DEMO_POLL must be yes or no, not {told!r}")
+        return self.real or told == "yes"
 
     @property
     def api_base(self):
-        return self.value("TELEOPS_API_BASE", f"http://127.0.0.1:{self.chat_port}")
+        return self.value("TELEOPS_API_BASE", TELEGRAM if self.real else f"http://127.0.0.1:{self.chat_port}")
 
     def secret_value(self, name, make):
         """Given now, or chosen by a former start, or made up."""

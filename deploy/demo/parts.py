@@ -32,6 +32,12 @@ def simulator(at):
                 {"TELEOPS_BOT_TOKEN": at.token}, grace=5.0)
 
 
+def poller(at):
+    """Instead of the webhook; with TeleBot's role, and a copy of the token that TeleBot's user can read."""
+    return Part("telepoll", [os.path.join(at.app, "usr/bin/teleops"), "poll"], SERVICE_USERS["telebot"],
+                {**at.common(), "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_BOT_TOKEN_FILE": os.path.join(at.secret, "poll_token")})
+
+
 def programs(at):
     common = at.common()
     bot, manager, sender = (SERVICE_USERS[n] for n in ("telebot", "telemanager", "telesender"))

@@ -95,9 +95,13 @@ class Stack:
         webhook, admin, chat = free_ports(3)
         self.dir = f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}"
         self.settings = {"TELEOPS_DEMO_DIR": self.dir, "TELEOPS_WEBHOOK_PORT": webhook, "TELEOPS_ADMIN_PORT": admin, "TELEOPS_CHAT_PORT": chat,
-                         "TELEOPS_WEBHOOK_SECRET": SECRET, "TELEOPS_BOT_TOKEN": TOKEN, **settings}
+                         "TELEOPS_WEBHOOK_SECRET": SECRET, **settings}
         self.control(os.path.join(stage, "demo"), "install")
-        self.control(os.path.join(self.dir, "app/demo"), "start", "--detach", *flags)
+        try:
+            self.control(os.path.join(self.dir, "app/demo"), "start", "--detach", *flags)
+        except RuntimeError:
+            self.control(os.path.join(self.dir, "app/demo"), "reset")
+            raise
         self.env = self.read_env()
         self.sim = sim or Client(self.env["DEMO_CHAT_URL"].rstrip("/"))
         self.context = ssl.create_default_context(cafile=self.env["DEMO_CERT"])
