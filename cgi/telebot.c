@@ -10,6 +10,7 @@
 #include "lib/start.h"
 #include "lib/update.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@
 enum { BODY_MOST = 1024 * 1024 };
 
 struct telebot {
-	const char *secret;
+	pthread_rwlock_t lock; /* HUP changes the secret while requests compare theirs with it */
+	char *secret;
 	struct tele_gate *gate;
 };
 
@@ -49,6 +51,16 @@ static bool secret_fits(const char *expected, const char *given)
 	return !sodium_memcmp(a, b, sizeof a);
 }
 
+static bool knows_secret(struct telebot *t, FCGX_Request *r)
+{
+	bool fits;
+
+	pthread_rwlock_rdlock(&t->lock);
+	fits = secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN"));
+	pthread_rwlock_unlock(&t->lock);
+	return fits;
+}
+
 static bool is_json(const char *type)
 {
 	static const char json[] = "application/json";
@@ -57,7 +69,7 @@ static bool is_json(const char *type)
 }
 
 /* What can be judged by the head alone; OK: read on. */
-static enum code judge_head(const struct telebot *t, FCGX_Request *r, long *length)
+static enum code judge_head(struct telebot *t, FCGX_Request *r, long *length)
 {
 	const char *text = serve_param(r, "CONTENT_LENGTH");
 	char *end;
@@ -66,7 +78,7 @@ static enum code judge_head(const struct telebot *t, FCGX_Request *r, long *leng
 		return NOT_FOUND;
 	if (strcmp(serve_param(r, "REQUEST_METHOD"), "POST"))
 		return BAD_METHOD;
-	if (!secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN")))
+	if (!knows_secret(t, r))
 		return FORBIDDEN;
 	if (!is_json(serve_param(r, "CONTENT_TYPE")))
 		return BAD_TYPE;
@@ -93,7 +105,7 @@ static enum code admit_body(const struct telebot *t, const char *body, size_t n)
 	return rc == TELE_OK ? OK : UNAVAILABLE;
 }
 
-static enum code take(const struct telebot *t, FCGX_Request *r)
+static enum code take(struct telebot *t, FCGX_Request *r)
 {
 	long length = 0;
 	enum code code = judge_head(t, r, &length);
@@ -124,18 +136,34 @@ static void handle(FCGX_Request *r, void *context)
 
 static void reload(void *context)
 {
-	(void)context;
-	tele_reload_log("telebot");
+	struct telebot *t = context;
+	struct tele_conf fresh;
+	char *former;
+
+	if (tele_reload("telebot", &fresh) != TELE_OK)
+		return;
+	if (fresh.webhook_secret) {
+		pthread_rwlock_wrlock(&t->lock);
+		former = t->secret;
+		t->secret = fresh.webhook_secret;
+		pthread_rwlock_unlock(&t->lock);
+		/* What was taken over is not the settings' to release. */
+		fresh.webhook_secret = former;
+	} else {
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", "setting webhook_secret is missing; the former one is used"));
+	}
+	tele_gate_set_rate(t->gate, fresh.person_rate);
+	tele_conf_release(&fresh);
 }
 
 static int run(struct tele_conf *conf)
 {
-	struct telebot t = {.secret = conf->webhook_secret};
+	struct telebot t = {.lock = PTHREAD_RWLOCK_INITIALIZER, .secret = strdup(conf->webhook_secret)};
 	struct tele_bell *bell;
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
-	if (sodium_init() < 0)
+	if (sodium_init() < 0 || !t.secret)
 		return EXIT_FAILURE;
 	bell = tele_bell_start(conf, "telebot bell");
 	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1) : NULL;
@@ -145,6 +173,7 @@ static int run(struct tele_conf *conf)
 		tele_gate_stop(t.gate);
 	if (bell)
 		tele_bell_stop(bell);
+	free(t.secret);
 	tele_log(TELE_INFO, "stopped");
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -155,7 +184,7 @@ int main(int argc, char **argv)
 	    "takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
 	    "  spawn-fcgi -n -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
 	    "  TERM, INT   takes no new request, finishes those begun\n"
-	    "  HUP         reads the log settings again\n",
+	    "  HUP         reads its settings again: secret, person_rate, log\n",
 	    {"database", "webhook_secret"}, run};
 
 	return tele_start(&telebot, argc, argv);

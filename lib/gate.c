@@ -4,6 +4,7 @@
 #include "lib/log.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -39,6 +40,7 @@ struct tele_gate {
 	struct waiting *first, **last;
 	struct tele_catalogue *catalogue; /* NULL until first loaded */
 	const struct tele_conf *conf;
+	atomic_long person_rate;
 	struct tele_bell *bell;
 	struct tele_db_use use;
 	struct writer *writers;
@@ -119,7 +121,7 @@ static enum tele_err try_batch(struct writer *w, struct waiting **batch, size_t 
 	for (size_t i = 0; i < n; i++)
 		w->list[i] = (struct tele_admission){.update = batch[i]->item->update, .decision = &batch[i]->decision};
 	if (rc == TELE_OK)
-		rc = tele_admit(w->db, c->version, single, w->gate->conf->person_rate, w->list, n, ADMIT_MS);
+		rc = tele_admit(w->db, c->version, single, w->gate->person_rate, w->list, n, ADMIT_MS);
 	tele_catalogue_drop(c);
 	return rc;
 }
@@ -326,6 +328,11 @@ static void release(struct tele_gate *g)
 	free(g);
 }
 
+void tele_gate_set_rate(struct tele_gate *g, long rate)
+{
+	g->person_rate = rate;
+}
+
 struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_UPDATE_REJECT};
@@ -335,6 +342,7 @@ struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *prog
 		return NULL;
 	g->writers = calloc((size_t)conf->writers, sizeof *g->writers);
 	g->conf = conf;
+	g->person_rate = conf->person_rate;
 	g->use = (struct tele_db_use){program, stmts, sizeof stmts / sizeof *stmts, NULL};
 	g->last = &g->first;
 	g->bell = bell;

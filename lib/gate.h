@@ -37,6 +37,9 @@ struct tele_gate_item {
  */
 enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *items, size_t n) TELE_MUST;
 
+/* What a person may send in ten seconds from now on; 0: any. It begins with the setting person_rate. */
+void tele_gate_set_rate(struct tele_gate *g, long rate);
+
 /* Finishes what waits, ends the writers. Nobody may be in tele_gate_admit. */
 void tele_gate_stop(struct tele_gate *g);
 

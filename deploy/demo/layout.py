@@ -11,7 +11,7 @@ ROLES = {"teleops-bot": ["teleops_bot"], "teleops-manager": ["teleops_manager"],
          "teleops-engine": ["teleops_engine", "teleapp_reader", "teleapp_writer"]}
 TELEGRAM = "https://api.telegram.org"
 # TELEOPS_* that are the demo's own, or are handed to one program only.
-OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
+OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
        "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
@@ -96,6 +96,14 @@ class Layout:
         if told not in ("yes", "no"):
             raise Trouble(f"TELEOPS_DEMO_POLL must be yes or no, not {told!r}")
         return self.real or told == "yes"
+
+    @property
+    def telebots(self):
+        """Names of the TeleBots behind nginx; one after the other can be started again while the others serve."""
+        told = self.value("TELEOPS_DEMO_TELEBOTS", "1")
+        if told not in ("1", "2", "3", "4"):
+            raise Trouble(f"TELEOPS_DEMO_TELEBOTS must be 1 to 4, not {told!r}")
+        return ["telebot"] + [f"telebot-{n}" for n in range(2, int(told) + 1)]
 
     @property
     def api_base(self):

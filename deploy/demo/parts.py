@@ -43,9 +43,9 @@ def programs(at):
     bot, manager, sender = (SERVICE_USERS[n] for n in ("telebot", "telemanager", "telesender"))
     engine_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_engine"), "TELEOPS_APP_DATABASE": at.conninfo("teleapp_reader", "teleapp")}
     engine_env.setdefault("TELEOPS_ENGINE_NAME", "demo")
+    bot_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}
     return [
-        fastcgi(at, "telebot", bot, "telebot.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"),
-                                                     "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}),
+        *(fastcgi(at, name, bot, "telebot.fcgi", bot_env) for name in at.telebots),
         fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager")}),
         # Its runner ends its commands when the engine is gone; a new engine waits for that.
         Part("teleengine", [os.path.join(at.app, "usr/sbin/teleengine")], "root", engine_env, orphans="none"),

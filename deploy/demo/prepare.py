@@ -152,6 +152,9 @@ def nginx(at):
              "static_dir": os.path.join(at.app, "usr/share/teleops/static")}
     with open(os.path.join(at.app, "demo/teleops.conf.in"), encoding="utf-8") as f:
         text = f.read()
+    # Each further TeleBot is one more server of the upstream.
+    line = next(x for x in text.splitlines() if "@bot_socket@" in x and not x.lstrip().startswith("#"))
+    text = text.replace(line, "\n".join(line.replace("@bot_socket@", f"{at.sockets}/{name}.sock") for name in at.telebots))
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     with open(os.path.join(at.etc, "teleops.conf"), "w", encoding="utf-8") as f:

@@ -93,7 +93,7 @@ class Stack:
     def __init__(self, stage, flags=(), sim=None, **settings):
         self.stage = stage
         webhook, admin, chat = free_ports(3)
-        self.dir = f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}"
+        self.dir = settings.get("TELEOPS_DEMO_DIR", f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}")
         self.settings = {"TELEOPS_DEMO_DIR": self.dir, "TELEOPS_WEBHOOK_PORT": webhook, "TELEOPS_ADMIN_PORT": admin, "TELEOPS_CHAT_PORT": chat,
                          "TELEOPS_WEBHOOK_SECRET": SECRET, **settings}
         self.control(os.path.join(stage, "demo"), "install")
@@ -145,8 +145,8 @@ class Stack:
         done = self.teleops("apply", "-", stdin=json.dumps(document))
         assert done.returncode == 0, done.stderr
 
-    def sql(self, text, values=None):
-        conn = psycopg2.connect(self.env["TELEOPS_DATABASE"])
+    def sql(self, text, values=None, user="teleops_owner"):
+        conn = psycopg2.connect(self.env["TELEOPS_DATABASE"].replace("teleops_owner", user))
         try:
             conn.autocommit = True
             with conn.cursor() as cur:
