@@ -83,6 +83,10 @@ static const struct key command_keys[] = {
     {"ordered", BOOLEAN, false, 0, 0, NULL, "false", "one at a time in a chat, first come first served"},
     {"logged", BOOLEAN, false, 0, 0, NULL, "true", "false: output is sent, not kept"},
     {"long_running", BOOLEAN, false, 0, 0, NULL, "false", "expected to take long"},
+    {"interactive", BOOLEAN, false, 0, 0, NULL, "false", "asks for required arguments that are missing"},
+    {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
+    {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
+    {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
 };
@@ -106,7 +110,7 @@ static const struct key grant_keys[] = {
 };
 
 /* What is known but belongs to a later version: said so, and not taken for a typing mistake. */
-static const char *const later_keys[] = {"secret", "pattern", "dangerous", "approvals", "interactive", NULL};
+static const char *const later_keys[] = {"secret", "pattern", NULL};
 
 struct check {
 	struct tele_buf *errors;
@@ -387,6 +391,15 @@ static void check_kind(struct check *c, const char *path, struct json_object *o)
 	check_template(c, at, parameters, text_of(o, "template"), true);
 }
 
+static void check_approvals(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *n = NULL;
+	bool needed = json_object_object_get_ex(o, "approvals", &n) && json_object_get_int(n) > 0;
+
+	if (needed && !*text_of(o, "approvers"))
+		complain(c, path, "approvers", "is missing: approvals need a role that gives them");
+}
+
 static void check_command(struct check *c, const char *path, struct json_object *o)
 {
 	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
@@ -412,6 +425,7 @@ static void check_command(struct check *c, const char *path, struct json_object 
 	if (*name && (*name < 'a' || *name > 'z'))
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
+	check_approvals(c, path, o);
 }
 
 static void check_user(struct check *c, const char *path, struct json_object *o)

@@ -120,6 +120,8 @@ static enum tele_err try_batch(struct writer *w, struct waiting **batch, size_t 
 
 	for (size_t i = 0; i < n; i++)
 		w->list[i] = (struct tele_admission){.update = batch[i]->item->update, .decision = &batch[i]->decision};
+	if (rc == TELE_OK && single)
+		rc = tele_admit_answer(w->db, c, batch[0]->item->update, &batch[0]->decision, ADMIT_MS);
 	if (rc == TELE_OK)
 		rc = tele_admit(w->db, c->version, single, w->gate->person_rate, w->list, n, ADMIT_MS);
 	tele_catalogue_drop(c);
@@ -335,7 +337,8 @@ void tele_gate_set_rate(struct tele_gate *g, long rate)
 
 struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_UPDATE_REJECT};
+	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_PENDING_ASKED,
+	    TELE_STMT_UPDATE_REJECT};
 	struct tele_gate *g = calloc(1, sizeof *g);
 
 	if (!g)

@@ -3,12 +3,14 @@
 static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_CATALOGUE_HEAD] = {"catalogue_head", "SELECT version, bot_username FROM catalogue_head()", 0},
     [TELE_STMT_CATALOGUE] = {"catalogue",
-	"SELECT command_id, command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret"
+	"SELECT command_id, command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret,"
+	" interactive"
 	" FROM catalogue()", 0},
     [TELE_STMT_ADMIT] = {"admit",
 	"SELECT update_id, outcome FROM admit($1::bigint, $2::boolean, $3::integer, $4::bigint[], $5::bigint[], $6::text[], $7::text[],"
 	" $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[])", 20},
+    [TELE_STMT_PENDING_ASKED] = {"pending_asked", "SELECT command_id, parameter FROM pending_asked($1::bigint, $2::bigint, $3::bigint)", 3},
     [TELE_STMT_UPDATE_REJECT] = {"update_reject", "SELECT update_reject($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_NOTIFY] = {"notify", "SELECT pg_notify(c, '') FROM unnest($1::text[]) AS c", 1},
     [TELE_STMT_ENGINE_START] = {"engine_start",

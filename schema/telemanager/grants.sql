@@ -21,7 +21,7 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON FUNCTIONS FROM PUBLI
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 -- TeleBot, inbound.
-GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue TO teleops_bot;
+GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pending_asked TO teleops_bot;
 
 -- TeleEngine.
 GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor TO teleops_engine;

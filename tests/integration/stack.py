@@ -41,11 +41,12 @@ def example(marks):
         return {"name": name, "type": "text", "required": True, **more}
     exec_ = {"kind": "exec", "timeout_s": 60}
     return {
-        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}],
+        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
         "queues": [{"name": "narrow", "concurrency": 1}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
                   {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},
+                  *({"login": f"judge{n}", "first_name": f"Judge{n}", "telegram_ids": [4010 + n], "roles": ["judge", "crew"]} for n in (1, 2, 3)),
                   {"login": "gone", "telegram_ids": [4003], "roles": ["crew"], "enabled": False},
                   *({"login": f"c{n}", "telegram_ids": [n], "roles": ["crew"]} for n in CROWD)],
         "commands": [
@@ -64,6 +65,15 @@ def example(marks):
              "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
             {"name": "far", "program": "echo", "args": ["{text}"], "queue": "far", "parameters": [text("text")], **exec_},
             {"name": "urgent", "program": "act", "args": ["mark", marks, "{word}", "0"], "priority": -10, "parameters": [text("word")], **exec_},
+            {"name": "risky", "program": "act", "args": ["mark", marks, "{word}", "0"], "dangerous": True, "parameters": [text("word")], **exec_},
+            {"name": "grave", "program": "act", "args": ["mark", marks, "{word}", "0"], "dangerous": True, "approvals": 2, "approvers": "judge",
+             "parameters": [text("word")], **exec_},
+            {"name": "judged", "program": "act", "args": ["mark", marks, "{word}", "0"], "approvals": 1, "approvers": "judge",
+             "parameters": [text("word")], **exec_},
+            {"name": "guide", "kind": "text", "template": "{env} {count} {flag} {note}", "interactive": True, "parameters": [
+                {"name": "env", "type": "choice", "choices": ["prod", "staging", "test"], "required": True},
+                {"name": "count", "type": "integer", "required": True, "minimum": 1, "maximum": 9},
+                {"name": "flag", "type": "boolean", "required": True}, text("note")]},
             {"name": "broken", "program": "act", "args": ["exit", "{status}"], "parameters": [{"name": "status", "type": "integer", "required": True}], **exec_},
             {"name": "killed", "program": "act", "args": ["abort"], **exec_},
             {"name": "absent", "program": "no-such-program", **exec_},
@@ -73,7 +83,7 @@ def example(marks):
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
-        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "broken", "killed", "absent", "typed",
+        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "broken", "killed", "absent", "typed",
                                                               "deploy")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
     }

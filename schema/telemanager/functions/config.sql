@@ -21,7 +21,8 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 	UNION ALL
 	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
 		'args', to_jsonb(c.args), 'template', c.template, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
-		'idempotent', c.idempotent, 'ordered', c.ordered, 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
+		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
+		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
 		'parameters', coalesce((SELECT jsonb_agg(jsonb_build_object('name', p.name, 'type', p.type, 'required', p.required, 'default', p.default_value,
 			'minimum', p.minimum, 'maximum', p.maximum, 'choices', coalesce(to_jsonb(p.choices), '[]'), 'help', p.help) ORDER BY p.position)
@@ -43,7 +44,8 @@ LANGUAGE sql IMMUTABLE AS $$
 	WHEN 'user' THEN '{"first_name": "", "last_name": "", "organization": null, "groups": [], "telegram_ids": [], "roles": [], "enabled": true,
 		"locale": "en", "timezone": "UTC"}'
 	WHEN 'command' THEN '{"description": "", "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
-		"long_running": false, "idempotent": false, "ordered": false, "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
+		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
+		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "help": ""}'
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
@@ -105,6 +107,8 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		UNION ALL
 		SELECT format('%s[%s].organization', i.section, i.at), 'organization', i.e ->> 'organization' FROM item i WHERE i.section = 'users'
 		UNION ALL
+		SELECT format('commands[%s].approvers', i.at), 'role', i.e ->> 'approvers' FROM item i WHERE i.section = 'commands'
+		UNION ALL
 		SELECT format('grants[%s].role', i.at), 'role', i.e ->> 'role' FROM item i WHERE i.section = 'grants'
 		UNION ALL
 		SELECT format('grants[%s].command', i.at), 'command', i.e ->> 'command' FROM item i WHERE i.section = 'grants'
@@ -163,15 +167,17 @@ DECLARE
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
 	INSERT INTO command AS c (name, description, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
-		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue)
+		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
 	SELECT r.name, r.description, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
-		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue
+		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals,
+		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
 	ON CONFLICT (name) DO UPDATE SET description = excluded.description, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
 		args = excluded.args, template = excluded.template, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,
-		queue = excluded.queue, version = c.version + 1, updated_at = now()
+		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals,
+		approver_role_id = excluded.approver_role_id, version = c.version + 1, updated_at = now()
 	RETURNING id INTO which;
 	DELETE FROM command_parameter WHERE command_id = which;
 	INSERT INTO command_parameter (command_id, position, name, type, required, default_value, minimum, maximum, choices, help)

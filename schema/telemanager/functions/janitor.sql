@@ -90,6 +90,9 @@ BEGIN
 	IF chore_due('limits', '5 seconds') THEN
 		PERFORM limits_recount();
 	END IF;
+	IF chore_due('pending', '5 seconds') THEN
+		PERFORM pending_expire();
+	END IF;
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);
 	END IF;

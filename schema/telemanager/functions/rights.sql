@@ -23,7 +23,7 @@ $$;
 COMMENT ON FUNCTION may_see(bigint, bigint, bigint) IS 'Whether some grant, whatever its constraints, names this command for this person here';
 
 CREATE OR REPLACE FUNCTION is_builtin(p_name text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 'tasks', 'status', 'output', 'cancel', 'whoami', 'id') $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 'tasks', 'status', 'output', 'cancel', 'approve', 'reject', 'whoami', 'id') $$;
 COMMENT ON FUNCTION is_builtin(text) IS 'Whether TeleOps itself answers to this name';
 
 CREATE OR REPLACE FUNCTION command_usage(p_command bigint) RETURNS text
@@ -46,10 +46,7 @@ BEGIN
 			RETURN say('unknown', jsonb_build_object('command', p_name));
 		END IF;
 		RETURN concat_ws(E'\n', command_usage(found.id), nullif(found.description, ''), nullif(found.detail, ''),
-			(SELECT string_agg(format('%s: %s%s%s%s%s%s', p.name, p.type, ' from ' || p.minimum, CASE WHEN p.minimum IS NULL THEN ' up to ' ELSE ' to ' END || p.maximum,
-					CASE WHEN p.type = 'choice' THEN ' (' || array_to_string(p.choices, ', ') || ')' ELSE '' END,
-					CASE WHEN p.default_value IS NOT NULL THEN ', default ' || CASE WHEN p.secret THEN '•••' ELSE p.default_value END ELSE '' END,
-					CASE WHEN p.help <> '' THEN '; ' || p.help ELSE '' END), E'\n' ORDER BY p.position)
+			(SELECT string_agg(parameter_text(p), E'\n' ORDER BY p.position)
 				FROM command_parameter p WHERE p.command_id = found.id));
 	END IF;
 	SELECT string_agg('/' || c.name || CASE WHEN c.description <> '' THEN ' - ' || c.description ELSE '' END, E'\n' ORDER BY c.name)
