@@ -25,10 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEP_RESULTS = 64, STEP_STARTED = 64 };
+enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+static const double show_every_s = 1, show_again_s = 30;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
 enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, STOP };
@@ -406,6 +407,26 @@ static bool is_to_note(const struct job *j, double now)
 	return now >= j->typing_due && now < j->started_at + typing_most_s;
 }
 
+/* What it has printed is shown as it comes; that it still runs, now and then. */
+static bool is_to_show(const struct job *j, double now)
+{
+	return j->task.long_running && j->noted && !j->over && now >= j->show_due && (j->total != j->shown || now >= j->show_due + show_again_s);
+}
+
+static size_t collect_live(struct engine *e, struct tele_live *live)
+{
+	double now = wall_time();
+	size_t n = 0;
+
+	for (struct job *j = e->jobs; j && n < STEP_LIVE; j = j->next) {
+		if (!is_to_show(j, now) || job_show(j, now, &live[n]) != TELE_OK)
+			continue;
+		j->show_due = now + show_every_s;
+		n++;
+	}
+	return n;
+}
+
 static size_t collect_started(struct engine *e, long long *ids)
 {
 	double now = wall_time();
@@ -432,19 +453,26 @@ static enum tele_err send_step(struct engine *e)
 {
 	struct tele_result *results[STEP_RESULTS];
 	long long started[STEP_STARTED];
-	struct tele_step step = {.engine_id = e->id, .epoch = e->epoch, .want = free_slots(e), .started = started, .results = results};
+	struct tele_live live[STEP_LIVE];
+	struct tele_step step = {
+	    .engine_id = e->id, .epoch = e->epoch, .want = free_slots(e), .started = started, .live = live, .results = results};
+	enum tele_err rc;
 
 	e->extending = step.extend = ev_now(e->loop) >= e->extend_due;
 	if (e->extending) {
 		e->extend_sent = ev_now(e->loop);
 		e->extend_due = e->extend_sent + lease_every_s;
 	}
+	step.nlive = collect_live(e, live);
 	step.nstarted = collect_started(e, started);
 	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
 		results[step.nresults++] = &o->result;
 	e->sent = step.nresults;
 	e->look = e->hear = false;
-	return tele_task_step(e->db, &step);
+	rc = tele_task_step(e->db, &step);
+	for (size_t i = 0; i < step.nlive; i++)
+		tele_live_release(&live[i]);
+	return rc;
 }
 
 /* What is most urgent now. */
@@ -615,7 +643,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 
 	e->look = true;
 	for (struct job *j = e->jobs; j && !e->hear; j = j->next)
-		e->hear = is_to_note(j, now);
+		e->hear = is_to_note(j, now) || is_to_show(j, now);
 	retry_waiting(e);
 }
 

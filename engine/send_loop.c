@@ -36,7 +36,7 @@ struct sender {
 	struct tele_db *db;
 	struct tele_telegram *telegram;
 	struct lanes *lanes;
-	struct rate rate;
+	struct rate rate, edit_rate; /* of the bot; what is shown of running commands may use half */
 	enum op op;
 	long long epoch; /* 0: not the active one */
 	struct tele_settlements settling, under_way; /* the latter is being stored */
@@ -79,12 +79,33 @@ static void settle_first(struct sender *s, struct lane *lane, const char *outcom
 	lane_pop(s->lanes, lane);
 }
 
-/* What Telegram refused for good, or what cannot even be asked. */
+/* What becomes of what Telegram refused for good, or what cannot even be asked. */
+static const char *end_of_refused(const struct operation *op, const struct tele_outbox_row *row)
+{
+	if (op && op->is_fleeting)
+		return "expired";
+	/* Somebody deleted the message. What it says in the end is said anew; until then nobody wants to see it. */
+	if (op && op->is_live && op->is_edit)
+		return row->final ? "anew" : "sent";
+	return "dead";
+}
+
 static void give_up_first(struct sender *s, struct lane *lane, const char *why)
 {
-	const struct operation *op = operation_find(lane->first->op);
+	settle_first(s, lane, end_of_refused(operation_of(lane->first), lane->first), 0, why);
+}
 
-	settle_first(s, lane, op && op->is_fleeting ? "expired" : "dead", 0, why);
+static bool lacks_something(const struct operation *op, const struct tele_outbox_row *row)
+{
+	return (op->with_file && !row->file_name) || (op->is_live && !row->fresh);
+}
+
+/* Whose limits a lane keeps to: its own, or its chat's where it has no place in it. */
+static struct lane *limits_of(const struct sender *s, struct lane *lane, double now)
+{
+	struct lane *chat = lane->chat_id || !lane->first->chat_id ? NULL : lanes_of_chat(s->lanes, lane->first, now);
+
+	return chat ? chat : lane;
 }
 
 /* Settled without asking Telegram, or the lane waits for its document; true: go on. */
@@ -98,7 +119,7 @@ static bool is_ready(struct sender *s, struct lane *lane, const struct operation
 		give_up_first(s, lane, "the chat is closed to the bot");
 	} else if (now >= row->expires_at) {
 		settle_first(s, lane, "expired", 0, "too late");
-	} else if (op->with_file && !row->file_name) {
+	} else if (lacks_something(op, row)) {
 		lane->busy = lane->fetching = s->again = true;
 	} else {
 		return true;
@@ -118,18 +139,25 @@ static enum tele_err call(struct sender *s, const struct operation *op, const st
 
 static void take_rates(struct sender *s, struct lane *lane, const struct operation *op, double now)
 {
+	struct lane *limits = limits_of(s, lane, now);
+
 	if (!op->is_message)
 		return;
-	rate_take(&lane->rate, now);
-	rate_take(&lane->group_rate, now);
+	rate_take(&limits->rate, now);
+	rate_take(&limits->group_rate, now);
 	rate_take(&s->rate, now);
+	if (!op->is_live || lane->first->final)
+		return;
+	rate_take(&limits->edit_rate, now);
+	rate_take(&limits->edit_group_rate, now);
+	rate_take(&s->edit_rate, now);
 }
 
 /* Starts what the first row of a lane asks for; settles it where there is nothing to send. */
 static void start_first(struct sender *s, struct lane *lane, double now)
 {
 	struct tele_outbox_row *row = lane->first;
-	const struct operation *op = operation_find(row->op);
+	const struct operation *op = operation_of(row);
 	struct json_object *request;
 	enum tele_err rc;
 	bool last = true;
@@ -159,16 +187,22 @@ static double later(double a, double b)
 }
 
 /* When the lane's first row may go. */
-static double lane_when(const struct sender *s, const struct lane *lane, double now)
+static double lane_when(const struct sender *s, struct lane *lane, double now)
 {
-	const struct operation *op = operation_find(lane->first->op);
-	double when = later(lane->not_before, s->hold_all);
+	const struct operation *op = operation_of(lane->first);
+	const struct lane *limits = limits_of(s, lane, now);
+	double when = later(later(lane->not_before, limits->not_before), s->hold_all);
 
 	if (!op || !op->is_message)
 		return when;
-	when = later(when, rate_when(&lane->rate, now));
-	when = later(when, rate_when(&lane->group_rate, now));
-	return later(when, rate_when(&s->rate, now));
+	when = later(when, rate_when(&limits->rate, now));
+	when = later(when, rate_when(&limits->group_rate, now));
+	when = later(when, rate_when(&s->rate, now));
+	if (!op->is_live || lane->first->final)
+		return when;
+	when = later(when, rate_when(&limits->edit_rate, now));
+	when = later(when, rate_when(&limits->edit_group_rate, now));
+	return later(when, rate_when(&s->edit_rate, now));
 }
 
 /* Starts all that may go now; returns when the next could. */
@@ -209,6 +243,7 @@ static void back_off(struct sender *s, struct lane *lane, const char *words, dou
 
 	lane->backoff_s = lane->backoff_s > 0 ? fmin(lane->backoff_s * 2, backoff_most_s) : backoff_least_s;
 	lane->not_before = now + jitter(lane->backoff_s);
+	lane->first->fresh = false;
 	if (++s->failures > 3)
 		s->hold_all = now + jitter(fmin(backoff_least_s * s->failures / 4, 5));
 	if (told && lane->backoff_s < backoff_most_s)
@@ -224,7 +259,8 @@ static void hold(struct sender *s, struct lane *lane, long retry_after, double n
 	double until = now + (double)(retry_after > 0 ? retry_after : 1);
 	long long chat = lane->first->chat_id;
 
-	lane->not_before = until;
+	lane->not_before = limits_of(s, lane, now)->not_before = until;
+	lane->first->fresh = false;
 	if (s->last_429_chat != chat && now - s->last_429 < 1)
 		s->hold_all = until;
 	s->last_429 = now;
@@ -245,7 +281,7 @@ static void note_sent(struct sender *s, struct lane *lane, const struct tele_ans
 	row->parts_sent++;
 	tele_log(TELE_INFO, "sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
 	    tele_int("task", row->task_id), tele_int("message", a->message_id));
-	if (operation_find(row->op)->in_parts && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
+	if (operation_of(row)->in_parts && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
 		free(text);
 		json_object_put(entities);
 		/* The lane stays busy until this part is stored; see on_settled. */
@@ -419,7 +455,7 @@ static struct lane *first_fetching(const struct sender *s)
 	return lane;
 }
 
-static void on_file(struct sender *s, const PGresult *res)
+static void on_fetched(struct sender *s, const PGresult *res)
 {
 	struct lane *lane = first_fetching(s);
 
@@ -427,11 +463,12 @@ static void on_file(struct sender *s, const PGresult *res)
 		return;
 	lane->busy = lane->fetching = false;
 	s->again = true;
-	switch (tele_outbox_read_file(res, lane->first)) {
+	switch (tele_outbox_fetched(res, lane->first)) {
 	case TELE_OK:
 		break;
 	case TELE_NOTFOUND:
-		give_up_first(s, lane, "its document is gone");
+		/* A live row that was settled meanwhile, or a document somebody removed. */
+		give_up_first(s, lane, "what it would send is gone");
 		break;
 	default:
 		lane->not_before = now_s() + 1;
@@ -469,7 +506,7 @@ static void on_webhook_stored(struct sender *s, const PGresult *res)
 	/* What came meanwhile is stored with the next. */
 }
 
-static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_file,
+static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched,
     [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored};
 
 static enum tele_err send_settlements(struct sender *s)
@@ -616,6 +653,14 @@ static void drive_telegram(struct sender *s, double now)
 	ask_webhook(s, now);
 }
 
+static void set_rates(struct sender *s)
+{
+	double rate = (double)s->conf->send_rate, burst = (double)s->conf->send_burst, now = now_s();
+
+	rate_init(&s->rate, rate, burst, now);
+	rate_init(&s->edit_rate, rate / 2, burst >= 2 ? burst / 2 : 1, now);
+}
+
 static void reload(struct sender *s)
 {
 	struct tele_conf fresh;
@@ -634,7 +679,7 @@ static void reload(struct sender *s)
 	s->me_known = s->me_stored = false;
 	s->me_due = s->hold_all = 0;
 	lanes_set_rates(s->lanes, s->conf, now_s());
-	rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
+	set_rates(s);
 }
 
 static void take_signals(struct sender *s, double now)
@@ -727,8 +772,8 @@ static int watch_signals(void)
 
 int send_loop(struct tele_conf *conf)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_FILE,
-	    TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK};
+	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_TEXT,
+	    TELE_STMT_OUTBOX_FILE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK};
 	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
 
@@ -737,7 +782,7 @@ int send_loop(struct tele_conf *conf)
 	s.db = tele_db_new(conf->database, &use);
 	s.telegram = tele_telegram_new(conf->api_base, conf->bot_token, FLIGHT_S);
 	s.lanes = lanes_new(conf);
-	rate_init(&s.rate, (double)conf->send_rate, (double)conf->send_burst, now_s());
+	set_rates(&s);
 	if (s.signals < 0 || !s.db || !s.telegram || !s.lanes)
 		return EXIT_FAILURE;
 	tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base), tele_int("send_rate", conf->send_rate));

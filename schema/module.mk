@@ -16,6 +16,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0011-operator.sql \
 	schema/telemanager/0012-whole-spine.sql \
 	schema/telemanager/0013-pending.sql \
+	schema/telemanager/0014-live.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions

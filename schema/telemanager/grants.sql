@@ -27,7 +27,7 @@ GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pendi
 GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor TO teleops_engine;
 
 -- TeleSender.
-GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
+GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
 
 -- TeleManager.
 GRANT EXECUTE ON FUNCTION health TO teleops_manager;

@@ -74,6 +74,9 @@ def example(marks):
                 {"name": "env", "type": "choice", "choices": ["prod", "staging", "test"], "required": True},
                 {"name": "count", "type": "integer", "required": True, "minimum": 1, "maximum": 9},
                 {"name": "flag", "type": "boolean", "required": True}, text("note")]},
+            {"name": "progress", "program": "act", "args": ["lines", "{count}", "{ms}", "{status}"], "long_running": True, **exec_, "parameters": [
+                {"name": "count", "type": "integer", "required": True}, {"name": "ms", "type": "integer", "required": True},
+                {"name": "status", "type": "integer", "default": 0}], "timeout_s": 120},
             {"name": "broken", "program": "act", "args": ["exit", "{status}"], "parameters": [{"name": "status", "type": "integer", "required": True}], **exec_},
             {"name": "killed", "program": "act", "args": ["abort"], **exec_},
             {"name": "absent", "program": "no-such-program", **exec_},
@@ -83,7 +86,7 @@ def example(marks):
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
-        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "broken", "killed", "absent", "typed",
+        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
                                                               "deploy")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
     }

@@ -26,7 +26,7 @@ static PGresult *answer(const char *const *values, int n)
 
 static void reads_a_claim(void **state)
 {
-	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "/say hi", "ada",
+	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "t", "/say hi", "ada",
 	    "Ada L", "4001", "-2001", NULL, "12", "900"};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
@@ -40,6 +40,7 @@ static void reads_a_claim(void **state)
 	assert_string_equal(t.argv[1], "{text}");
 	assert_true(t.idempotent);
 	assert_false(t.logged);
+	assert_true(t.long_running);
 	assert_string_equal(t.login, "ada");
 	assert_int_equal(t.chat_id, -2001);
 	assert_int_equal(t.thread_id, 0);
@@ -49,7 +50,7 @@ static void reads_a_claim(void **state)
 
 static void reads_who_cancels(void **state)
 {
-	const char *values[] = {"cancel", "17", "1", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "Bob", NULL, NULL, NULL, NULL,
+	const char *values[] = {"cancel", "17", "1", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "Bob", NULL, NULL, NULL, NULL,
 	    NULL};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
