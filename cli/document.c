@@ -66,6 +66,7 @@ static const struct key user_keys[] = {
 static const struct key command_keys[] = {
     {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "name after the slash"},
     {"description", TEXT, false, 0, 256, NULL, "\"\"", "one line for menus and /help"},
+    {"descriptions", OBJECT, false, 0, 0, NULL, "{}", "the description in other languages, for menus: {\"de\": \"Neu starten\"}"},
     {"detail", TEXT, false, 0, 4000, "", "\"\"", "more, for /help NAME"},
     {"kind", TEXT, true, 1, 16, NULL, "", "exec or text"},
     {"program", TEXT, false, 1, 255, NULL, "", "exec: file name within exec_dir"},
@@ -391,6 +392,21 @@ static void check_kind(struct check *c, const char *path, struct json_object *o)
 	check_template(c, at, parameters, text_of(o, "template"), true);
 }
 
+static void check_descriptions(struct check *c, const char *path, struct json_object *o)
+{
+	static const struct key text = {"", TEXT, false, 1, 256, NULL, "", ""};
+	struct json_object *list = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, "descriptions", &list) || !json_object_is_type(list, json_type_object))
+		return;
+	json_object_object_foreach(list, language, v)
+	{
+		snprintf(at, sizeof at, "%s.descriptions.%.64s", path, language);
+		check_value(c, at, &text, v);
+	}
+}
+
 static void check_approvals(struct check *c, const char *path, struct json_object *o)
 {
 	struct json_object *n = NULL;
@@ -426,6 +442,7 @@ static void check_command(struct check *c, const char *path, struct json_object 
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
 	check_approvals(c, path, o);
+	check_descriptions(c, path, o);
 }
 
 static void check_user(struct check *c, const char *path, struct json_object *o)

@@ -17,6 +17,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0012-whole-spine.sql \
 	schema/telemanager/0013-pending.sql \
 	schema/telemanager/0014-live.sql \
+	schema/telemanager/0015-menus.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -27,6 +28,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
+	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \

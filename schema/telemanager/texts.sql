@@ -74,5 +74,7 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('approve_unknown', 'There is no request {request} that waits for you.'),
 ('approve_own', 'Somebody else must approve what you ask for.'),
 ('approve_twice', 'You have approved request {request} already.'),
+('menu_help', 'What I can do for you'),
+('menu_tasks', 'What runs, and what ran'),
 ('cancel_over', 'Task {task} is over already ({state}).')
 ON CONFLICT (name) DO UPDATE SET body = excluded.body WHERE m.body <> excluded.body;

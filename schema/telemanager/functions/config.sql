@@ -19,7 +19,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name) FROM user_role x JOIN role r ON r.id = x.role_id WHERE x.user_id = u.id), '[]'),
 		'enabled', u.enabled, 'locale', u.locale, 'timezone', u.timezone) FROM app_user u
 	UNION ALL
-	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
+	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'descriptions', c.descriptions, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
 		'args', to_jsonb(c.args), 'template', c.template, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
 		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
 		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
@@ -43,7 +43,7 @@ LANGUAGE sql IMMUTABLE AS $$
 	WHEN 'group' THEN '{"roles": []}'
 	WHEN 'user' THEN '{"first_name": "", "last_name": "", "organization": null, "groups": [], "telegram_ids": [], "roles": [], "enabled": true,
 		"locale": "en", "timezone": "UTC"}'
-	WHEN 'command' THEN '{"description": "", "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
+	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
 		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
 		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
@@ -166,13 +166,13 @@ DECLARE
 	which bigint;
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
-	INSERT INTO command AS c (name, description, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
+	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
 		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
-	SELECT r.name, r.description, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
+	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
 		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals,
 		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
-	ON CONFLICT (name) DO UPDATE SET description = excluded.description, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
+	ON CONFLICT (name) DO UPDATE SET description = excluded.description, descriptions = excluded.descriptions, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
 		args = excluded.args, template = excluded.template, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,

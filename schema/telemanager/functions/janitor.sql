@@ -93,6 +93,10 @@ BEGIN
 	IF chore_due('pending', '5 seconds') THEN
 		PERFORM pending_expire();
 	END IF;
+	-- Who has just written for the first time has changed no right: they are found once a minute.
+	IF chore_due('menus', '2 seconds') AND (chore_due('menus of all', '1 minute') OR EXISTS (SELECT FROM rights_version WHERE menus < version)) THEN
+		PERFORM menus_refresh(100);
+	END IF;
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);
 	END IF;
