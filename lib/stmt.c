@@ -21,7 +21,7 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_ENGINE_STEP] = {"engine_step",
 	"SELECT what, task_id, attempt, kind, command, program, argv_template, template, args, timeout_s, grace_s, output_limit,"
 	" idempotent, logged, long_running, line, login, person, telegram_id, chat_id, thread_id, message_id, update_id,"
-	" extract(epoch FROM admitted_at) AS admitted_at"
+	" extract(epoch FROM clock_timestamp() - admitted_at) AS waited_s"
 	" FROM engine_step($1::bigint, $2::bigint, $3::boolean, $4::integer, $5::bigint[], $6::bigint[], $7::text[], $8::text[],"
 	" $9::bigint[], $10::integer[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::timestamptz[], $16::timestamptz[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::boolean[])", 22},
@@ -29,7 +29,7 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_SENDER_LEAD] = {"sender_lead", "SELECT sender_lead()", 0},
     [TELE_STMT_OUTBOX_TAKE] = {"outbox_take",
 	"SELECT id, op, chat_id, seq, thread_id, reply_to, text, entities, markup, params, task_id, update_id, version, final, message_id, parts_sent, attempts,"
-	" expires_s, blocked, extract(epoch FROM created_at) AS created_at"
+	" expires_s, blocked, extract(epoch FROM clock_timestamp() - created_at) AS age_s"
 	" FROM outbox_take($1::bigint, $2::bigint[], $3::integer)", 3},
     [TELE_STMT_OUTBOX_TEXT] = {"outbox_text", "SELECT text, entities, markup, version, final FROM outbox_text($1::bigint, $2::bigint)", 2},
     [TELE_STMT_OUTBOX_FILE] = {"outbox_file", "SELECT name, body FROM outbox_file($1::bigint, $2::bigint)", 2},
@@ -38,6 +38,9 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_BOT_SEEN] = {"bot_seen", "SELECT bot_seen($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_BOT_WEBHOOK] = {"bot_webhook", "SELECT bot_webhook($1::jsonb)", 1},
     [TELE_STMT_HEALTH] = {"health", "SELECT schema_version, tasks, outbox, engines FROM health()", 0},
+    [TELE_STMT_METRICS] = {"metrics", "SELECT name, suffix, help, type, labels, value FROM metrics()", 0},
+    [TELE_STMT_METRIC_ADD] = {"metric_add",
+	"SELECT metric_add($1::text, $2::text[], $3::text[], $4::text[], $5::double precision[], $6::text[], $7::text[])", 7},
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

@@ -18,6 +18,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0013-pending.sql \
 	schema/telemanager/0014-live.sql \
 	schema/telemanager/0015-menus.sql \
+	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -29,6 +30,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/menu.sql \
+	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \

@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	tests/unit/test_expand \
 	tests/unit/test_json \
 	tests/unit/test_log \
+	tests/unit/test_metric \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
@@ -59,6 +60,9 @@ tests_unit_test_log_LDADD = $(UNIT_LDADD)
 tests_unit_test_mustache_spec_SOURCES = tests/unit/test_mustache_spec.c
 tests_unit_test_mustache_spec_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_mustache_spec_LDADD = $(UNIT_LDADD)
+tests_unit_test_metric_SOURCES = tests/unit/test_metric.c
+tests_unit_test_metric_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_metric_LDADD = $(UNIT_LDADD)
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c
 tests_unit_test_outbox_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
