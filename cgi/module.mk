@@ -8,6 +8,7 @@ telebot_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_
 
 telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \
+	cgi/manager/metrics.c cgi/manager/metrics.h \
 	cgi/serve.c cgi/serve.h
 telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
 

@@ -7,6 +7,7 @@
 #include "lib/conf.h"
 #include "lib/gate.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 #include "lib/start.h"
 #include "lib/update.h"
 
@@ -41,22 +42,12 @@ static const struct answer {
 
 enum code { OK, BAD_REQUEST, FORBIDDEN, NOT_FOUND, BAD_METHOD, NO_LENGTH, TOO_LARGE, BAD_TYPE, UNAVAILABLE };
 
-/* Hashes are compared, so that the time taken tells neither the length nor the place of the first difference. */
-static bool secret_fits(const char *expected, const char *given)
-{
-	unsigned char a[crypto_generichash_BYTES], b[crypto_generichash_BYTES];
-
-	crypto_generichash(a, sizeof a, (const unsigned char *)expected, strlen(expected), NULL, 0);
-	crypto_generichash(b, sizeof b, (const unsigned char *)given, strlen(given), NULL, 0);
-	return !sodium_memcmp(a, b, sizeof a);
-}
-
 static bool knows_secret(struct telebot *t, FCGX_Request *r)
 {
 	bool fits;
 
 	pthread_rwlock_rdlock(&t->lock);
-	fits = secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN"));
+	fits = tele_secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN"));
 	pthread_rwlock_unlock(&t->lock);
 	return fits;
 }

@@ -1,19 +1,22 @@
 /*
  * TeleManager: the admin pages. It holds the role teleops_manager. Requests go through one table of routes.
  */
+#include "cgi/manager/metrics.h"
 #include "cgi/serve.h"
 #include "lib/conf.h"
 #include "lib/db.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 #include "lib/start.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEALTH_MS = 2000, ACCEPTORS = 32, PAGE_MOST = 1024 * 1024 };
+enum { HEALTH_MS = 2000, METRICS_MS = 5000, ACCEPTORS = 32, PAGE_MOST = 1024 * 1024 };
 
 /* Pages tell a browser nothing it could misuse; nginx adds what belongs to TLS. */
 #define PAGE_HEADERS \
@@ -23,6 +26,8 @@ enum { HEALTH_MS = 2000, ACCEPTORS = 32, PAGE_MOST = 1024 * 1024 };
 	"Referrer-Policy: no-referrer\r\n"
 
 struct manager {
+	const struct tele_conf *conf;
+	struct tele_metrics *metrics;
 	pthread_mutex_t lock; /* db is one connection, used by one thread at a time */
 	struct tele_db *db;
 	char *about; /* the page at / */
@@ -54,12 +59,46 @@ static void show_health(struct manager *m, FCGX_Request *r)
 	tele_buf_release(&body);
 }
 
+/* This program has nothing to do between requests: it tells its own figures when somebody asks for all. */
+static void store_metrics(struct manager *m)
+{
+	const char *const *values = tele_metrics_take(m->metrics);
+	PGresult *res = NULL;
+
+	if (values && tele_db_run(m->db, TELE_STMT_METRIC_ADD, values, METRICS_MS, &res) == TELE_OK && tele_db_bool(res, 0, 0))
+		tele_metrics_stored(m->metrics);
+	PQclear(res);
+}
+
+static void show_metrics(struct manager *m, FCGX_Request *r)
+{
+	PGresult *res = NULL;
+	enum tele_err rc;
+
+	if (!metrics_allowed(m->conf, r)) {
+		metrics_refuse(r);
+		return;
+	}
+	pthread_mutex_lock(&m->lock);
+	rc = tele_db_wait(m->db, HEALTH_MS);
+	if (rc == TELE_OK) {
+		store_metrics(m);
+		rc = tele_db_run(m->db, TELE_STMT_METRICS, NULL, METRICS_MS, &res);
+		if (rc != TELE_OK)
+			tele_log(TELE_ERROR, "no_metrics", tele_str("error", tele_db_error(m->db)));
+	}
+	pthread_mutex_unlock(&m->lock);
+	metrics_answer(r, rc == TELE_OK ? res : NULL);
+	PQclear(res);
+}
+
 static const struct route {
 	const char *path;
 	void (*show)(struct manager *m, FCGX_Request *r);
 } routes[] = {
     {"/", show_about},
     {"/healthz", show_health},
+    {"/metrics", show_metrics},
 };
 
 static void handle(FCGX_Request *r, void *context)
@@ -109,18 +148,24 @@ static void reload(void *context)
 
 static int run(struct tele_conf *conf)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_HEALTH};
-	static const struct tele_db_use use = {"telemanager", stmts, 1, NULL};
-	struct manager m = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	static const enum tele_stmt stmts[] = {TELE_STMT_HEALTH, TELE_STMT_METRICS, TELE_STMT_METRIC_ADD};
+	static const struct tele_db_use use = {"telemanager", stmts, sizeof stmts / sizeof *stmts, NULL};
+	struct manager m = {.conf = conf, .lock = PTHREAD_MUTEX_INITIALIZER};
 	enum tele_err rc = TELE_SYSTEM;
 
 	serve_prepare();
+	if (sodium_init() < 0)
+		return EXIT_FAILURE;
+	m.metrics = tele_metrics_new("telemanager", NULL);
 	m.about = read_page(conf->template_dir, "about.html");
 	m.missing = read_page(conf->template_dir, "missing.html");
 	m.db = tele_db_new(conf->database, &use);
+	if (m.db)
+		tele_db_count(m.db, m.metrics);
 	if (m.about && m.missing && m.db)
 		rc = serve(ACCEPTORS, handle, reload, &m);
 	tele_db_free(m.db);
+	tele_metrics_free(m.metrics);
 	free(m.about);
 	free(m.missing);
 	tele_log(TELE_INFO, "stopped");

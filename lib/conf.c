@@ -30,6 +30,8 @@ static const struct setting settings[] = {
     {"bot_token_file", STRING, AT(bot_token_file), NULL, 0, 0, "file that holds the bot's token"},
     {"webhook_secret", STRING, AT(webhook_secret), NULL, 0, 0, "secret that Telegram sends along; better in webhook_secret_file"},
     {"webhook_secret_file", STRING, AT(webhook_secret_file), NULL, 0, 0, "file that holds the webhook's secret"},
+    {"metrics_token", STRING, AT(metrics_token), NULL, 0, 0, "bearer token that opens /metrics to others than loopback; better in metrics_token_file"},
+    {"metrics_token_file", STRING, AT(metrics_token_file), NULL, 0, 0, "file that holds that token"},
     {"exec_dir", STRING, AT(exec_dir), TELE_SYSCONFDIR "/teleops/exec", 0, 0, "root-owned directory of programs that commands may run"},
     {"run_dir", STRING, AT(run_dir), "/run/teleops", 0, 0, "lock files"},
     {"work_dir", STRING, AT(work_dir), TELE_LOCALSTATEDIR "/lib/teleops/work", 0, 0, "working directories of running commands"},
@@ -202,7 +204,11 @@ static void read_secret(char **secret, const char *path, const char *key, struct
 	n = fread(text, 1, sizeof text - 1, f);
 	fclose(f);
 	text[n] = '\0';
-	*secret = strdup(trim(text));
+	/* An empty one would fit whoever sends none. */
+	if (*trim(text))
+		*secret = strdup(trim(text));
+	else
+		tele_buf_printf(err, "%s: %s is empty\n", key, path);
 	explicit_bzero(text, sizeof text);
 }
 
@@ -220,6 +226,7 @@ enum tele_err tele_conf_load(struct tele_conf *conf, struct tele_buf *err)
 	read_environment(conf, err);
 	read_secret(&conf->bot_token, conf->bot_token_file, "bot_token_file", err);
 	read_secret(&conf->webhook_secret, conf->webhook_secret_file, "webhook_secret_file", err);
+	read_secret(&conf->metrics_token, conf->metrics_token_file, "metrics_token_file", err);
 	return err->len == before ? TELE_OK : TELE_INVALID;
 }
 

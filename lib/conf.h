@@ -16,6 +16,8 @@ struct tele_conf {
 	char *bot_token_file;
 	char *webhook_secret; /* read from webhook_secret_file if that is set */
 	char *webhook_secret_file;
+	char *metrics_token;  /* read from metrics_token_file if that is set; NULL: only loopback sees /metrics */
+	char *metrics_token_file;
 	char *exec_dir;       /* programs that exec commands may run */
 	char *run_dir;        /* lock files */
 	char *work_dir;       /* working directories of commands */

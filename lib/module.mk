@@ -13,6 +13,7 @@ libteleops_a_SOURCES = \
 	lib/template.c lib/template.h \
 	lib/array.c lib/array.h \
 	lib/metric.c lib/metric.h \
+	lib/secret.c lib/secret.h \
 	lib/stmt.c lib/stmt.h \
 	lib/db.c lib/db.h \
 	lib/update.c lib/update.h \
