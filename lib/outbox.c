@@ -10,7 +10,7 @@
 
 enum column {
 	ID, OP, CHAT_ID, SEQ, THREAD_ID, REPLY_TO, TEXT, ENTITIES, MARKUP, PARAMS, TASK_ID, UPDATE_ID, VERSION, FINAL, MESSAGE_ID, PARTS_SENT, ATTEMPTS, EXPIRES_S,
-	BLOCKED
+	BLOCKED, AGE_S
 };
 
 enum tele_err tele_outbox_take(struct tele_db *db, long long epoch, struct tele_array *busy, int limit)
@@ -54,6 +54,7 @@ enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_ro
 	r->in_lane = !PQgetisnull(res, i, SEQ) && r->op && (strcmp(r->op, "live") || (r->final && !r->message_id));
 	r->expires_s = PQgetisnull(res, i, EXPIRES_S) ? HUGE_VAL : strtod(PQgetvalue(res, i, EXPIRES_S), NULL);
 	r->blocked = tele_db_bool(res, i, BLOCKED);
+	r->age_s = tele_db_double(res, i, AGE_S);
 	if (r->op && r->text) {
 		*row = r;
 		return TELE_OK;

@@ -30,6 +30,8 @@ struct tele_outbox_row {
 	int attempts;
 	double expires_s;  /* from when it was taken; HUGE_VAL: never */
 	double expires_at; /* the same by the clock of whoever holds it */
+	double age_s;      /* since it was written, when it was taken, by the database's clock */
+	double written_at; /* when that was, by the clock of whoever holds it */
 	bool blocked;
 	char *file_name;   /* its document, once tele_outbox_read_file has it; NULL: not yet */
 	unsigned char *file;

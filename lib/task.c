@@ -10,7 +10,7 @@
 
 enum column {
 	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LONG_RUNNING, LINE, LOGIN, PERSON,
-	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID
+	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S
 };
 
 enum { LIVE = 1, RESULTS = 4, ARRAYS = 18 }; /* from p_started on */
@@ -108,6 +108,7 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	t->thread_id = tele_db_int(res, row, THREAD_ID);
 	t->message_id = tele_db_int(res, row, MESSAGE_ID);
 	t->update_id = tele_db_int(res, row, UPDATE_ID);
+	t->waited_s = tele_db_double(res, row, WAITED_S);
 	if (!t->kind || !t->command || !t->program || !t->template || !t->line || !t->login || !t->person || !t->args)
 		return TELE_NOMEM;
 	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);

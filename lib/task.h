@@ -23,6 +23,7 @@ struct tele_task {
 	bool long_running; /* its output is shown while it runs */
 	char *line, *login, *person;
 	long long telegram_id, chat_id, thread_id, message_id, update_id;
+	double waited_s; /* from its admission to this claim, by the database's clock */
 };
 
 /* How a task ended. Owned strings, "" for none; tele_result_release frees. */

@@ -27,7 +27,7 @@ static PGresult *answer(const char *const *values, int n)
 static void reads_a_claim(void **state)
 {
 	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "t", "/say hi", "ada",
-	    "Ada L", "4001", "-2001", NULL, "12", "900"};
+	    "Ada L", "4001", "-2001", NULL, "12", "900", "0.25"};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
 	struct tele_task t;
@@ -44,6 +44,8 @@ static void reads_a_claim(void **state)
 	assert_string_equal(t.login, "ada");
 	assert_int_equal(t.chat_id, -2001);
 	assert_int_equal(t.thread_id, 0);
+	assert_int_equal(t.update_id, 900);
+	assert_true(t.waited_s == 0.25);
 	tele_task_release(&t);
 	PQclear(res);
 }
