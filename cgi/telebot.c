@@ -7,6 +7,7 @@
 #include "lib/conf.h"
 #include "lib/gate.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 #include "lib/secret.h"
 #include "lib/start.h"
 #include "lib/update.h"
@@ -23,6 +24,7 @@ enum { BODY_MOST = 1024 * 1024 };
 struct telebot {
 	pthread_rwlock_t lock; /* HUP changes the secret while requests compare theirs with it */
 	char *secret;
+	struct tele_metrics *metrics;
 	struct tele_gate *gate;
 };
 
@@ -120,8 +122,14 @@ static enum code take(struct telebot *t, FCGX_Request *r)
 
 static void handle(FCGX_Request *r, void *context)
 {
-	const struct answer *a = &answers[take(context, r)];
+	struct telebot *t = context;
+	const struct answer *a = &answers[take(t, r)];
+	char code[4];
 
+	if (a != &answers[OK]) {
+		snprintf(code, sizeof code, "%.3s", a->status);
+		tele_metric_add(t->metrics, TELE_METRIC_UPDATES_REFUSED, code, NULL, 1);
+	}
 	serve_answer(r, a->status, "text/plain", a->headers, a->body);
 }
 
@@ -156,14 +164,16 @@ static int run(struct tele_conf *conf)
 	serve_prepare();
 	if (sodium_init() < 0 || !t.secret)
 		return EXIT_FAILURE;
-	bell = tele_bell_start(conf, "telebot bell");
-	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1) : NULL;
+	t.metrics = tele_metrics_new("telebot", NULL);
+	bell = tele_bell_start(conf, "telebot bell", t.metrics);
+	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1, t.metrics) : NULL;
 	if (t.gate)
 		rc = serve((int)conf->acceptors, handle, reload, &t);
 	if (t.gate)
 		tele_gate_stop(t.gate);
 	if (bell)
 		tele_bell_stop(bell);
+	tele_metrics_free(t.metrics);
 	free(t.secret);
 	tele_log(TELE_INFO, "stopped");
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;

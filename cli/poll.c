@@ -26,6 +26,7 @@ static const double backoff_least_s = 0.5, backoff_most_s = 30, token_every_s = 
 
 struct poller {
 	struct tele_telegram *telegram;
+	struct tele_metrics *metrics;
 	struct tele_bell *bell;
 	struct tele_gate *gate;
 	struct json_object *wanted; /* allowed_updates */
@@ -240,8 +241,9 @@ static bool begin(struct poller *p, const struct tele_conf *conf)
 	signal(SIGPIPE, SIG_IGN);
 	p->wanted = bot_wanted_updates();
 	p->telegram = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : tele_telegram_new(conf->api_base, conf->bot_token, ASK_S);
-	p->bell = tele_bell_start(conf, "telepoll bell");
-	p->gate = p->bell ? tele_gate_start(conf, "telepoll", p->bell, p->stop) : NULL;
+	p->metrics = tele_metrics_new("telepoll", NULL);
+	p->bell = tele_bell_start(conf, "telepoll bell", p->metrics);
+	p->gate = p->bell ? tele_gate_start(conf, "telepoll", p->bell, p->stop, p->metrics) : NULL;
 	return p->stop >= 0 && p->hup >= 0 && p->wanted && p->telegram && p->gate;
 }
 
@@ -251,6 +253,7 @@ static void end(struct poller *p)
 		tele_gate_stop(p->gate);
 	if (p->bell)
 		tele_bell_stop(p->bell);
+	tele_metrics_free(p->metrics);
 	if (p->telegram)
 		tele_telegram_free(p->telegram);
 	json_object_put(p->wanted);

@@ -14,9 +14,10 @@ struct tele_gate;
 
 /*
  * NULL: no memory or no thread. program is the connections' application_name; it and conf must stay valid. The bell is rung after
- * commits. stop_fd: see tele_db_give_up_on; -1: none.
+ * commits. stop_fd: see tele_db_give_up_on; -1: none. metrics must outlive the gate; NULL: nothing is counted.
  */
-struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd);
+struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd,
+    struct tele_metrics *metrics);
 
 /*
  * Admits one update; body is kept aside when the database refuses it. TELE_OK: committed, or refused for good and kept: it may be
