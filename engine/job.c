@@ -42,7 +42,8 @@ static void add_number(struct tele_buf *b, uint32_t *count, const char *key, lon
 /* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
 static void build_request(struct tele_buf *message, const struct tele_task *t)
 {
-	struct run_request head = {.task = t->id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s, .argc = (uint32_t)t->nargv};
+	struct run_request head = {.task = t->id, .update = t->update_id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s,
+	    .argc = (uint32_t)t->nargv};
 
 	tele_buf_add(message, &head, sizeof head);
 	add_string(message, t->program);
