@@ -362,10 +362,19 @@ static bool wait_for(struct tele_db *db, long long deadline)
 	return !connecting || !(p[1].revents & POLLIN);
 }
 
+static bool has_input(const struct tele_db *db)
+{
+	struct pollfd p = {.fd = tele_db_fd(db), .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static enum tele_err wait_until(struct tele_db *db, long long deadline)
 {
-	if (db->state == READY && tele_db_step(db) == TELE_OK)
-		return TELE_OK;
+	/* One that ended while nobody looked: its last words are read first, and its end only then. */
+	while (db->state == READY && tele_db_step(db) == TELE_OK)
+		if (!has_input(db))
+			return TELE_OK;
 	do {
 		if (db->state != READY)
 			tele_db_step(db);

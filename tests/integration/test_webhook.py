@@ -121,6 +121,14 @@ def test_more_slow_connections_than_acceptors_do_not_starve_others(stack):
         s.close()
 
 
+def test_connections_that_ended_while_idle_cost_no_update(stack):
+    for _ in range(4):
+        assert stack.post({"update_id": stack.number()})[0] == 200
+    stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'teleops_bot'", user="postgres")
+    time.sleep(0.2)
+    assert [stack.post({"update_id": stack.number()})[0] for _ in range(8)] == [200] * 8
+
+
 def test_logs_hold_no_secret(stack):
     for name in ("telebot", "telesender", "teleengine", "telemanager", "nginx", "supervisor"):
         text = stack.logged(name)
