@@ -14,7 +14,7 @@ TELEGRAM = "https://api.telegram.org"
 OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
-       "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
+       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
 
 
 class Trouble(Exception):
@@ -125,6 +125,12 @@ class Layout:
         self.kept["TELEOPS_WEBHOOK_SECRET"] = made
         return made
 
+    @property
+    def metrics_token(self):
+        made = self.secret_value("TELEOPS_METRICS_TOKEN", lambda: secrets.token_urlsafe(32))
+        self.kept["TELEOPS_METRICS_TOKEN"] = made
+        return made
+
     def conninfo(self, role, database="telemanager"):
         return f"host={self.pg_socket} port=5432 user={role} dbname={database}"
 
@@ -149,7 +155,7 @@ class Layout:
     def write_env(self, **more):
         """demo.env: everything that was chosen, for the caller alone."""
         values = {**self.operator(), "TELEOPS_DEMO_DIR": self.dir, "TELEOPS_BOT_TOKEN": self.token, "TELEOPS_WEBHOOK_SECRET": self.webhook_secret,
-                  "TELEOPS_WEBHOOK_PORT": self.webhook_port, "TELEOPS_ADMIN_PORT": self.admin_port,
+                  "TELEOPS_METRICS_TOKEN": self.metrics_token, "TELEOPS_WEBHOOK_PORT": self.webhook_port, "TELEOPS_ADMIN_PORT": self.admin_port,
                   "DEMO_WEBHOOK_URL": f"https://127.0.0.1:{self.webhook_port}/webhook", "DEMO_ADMIN_URL": f"https://127.0.0.1:{self.admin_port}/",
                   "DEMO_CHAT_URL": self.api_base + "/" if self.simulated else "", "DEMO_CERT": self.cert, "DEMO_BIN": os.path.join(self.app, "usr/bin"),
                   "DEMO_LOG_DIR": self.log, "DEMO_RUN_DIR": self.run, "DEMO_SOCKET_DIR": self.sockets, **more}

@@ -46,7 +46,8 @@ def programs(at):
     bot_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}
     return [
         *(fastcgi(at, name, bot, "telebot.fcgi", bot_env) for name in at.telebots),
-        fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager")}),
+        fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager"),
+                                                                 "TELEOPS_METRICS_TOKEN_FILE": os.path.join(at.secret, "metrics_token")}),
         # Its runner ends its commands when the engine is gone; a new engine waits for that.
         Part("teleengine", [os.path.join(at.app, "usr/sbin/teleengine")], "root", engine_env, orphans="none"),
         Part("telesender", [os.path.join(at.app, "usr/sbin/telesender")], sender,

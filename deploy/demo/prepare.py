@@ -74,6 +74,7 @@ def secret_file(path, text, user):
 def secrets(at):
     secret_file(os.path.join(at.secret, "bot_token"), at.token, SERVICE_USERS["telesender"])
     secret_file(os.path.join(at.secret, "webhook_secret"), at.webhook_secret, SERVICE_USERS["telebot"])
+    secret_file(os.path.join(at.secret, "metrics_token"), at.metrics_token, SERVICE_USERS["telemanager"])
     poll_token = os.path.join(at.secret, "poll_token")
     if at.polling:
         secret_file(poll_token, at.token, SERVICE_USERS["telebot"])
