@@ -741,6 +741,14 @@ static void add_programs(struct engine *e)
 		closedir(d);
 }
 
+/* However seldom it looks for tasks, an idle engine must wake for its lease. */
+static double tick_s(const struct tele_conf *conf)
+{
+	double poll_s = (double)conf->poll_ms / 1000;
+
+	return poll_s < lease_every_s ? poll_s : lease_every_s;
+}
+
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct engine *e = w->data;
@@ -754,14 +762,14 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	tele_array_reset(&e->programs);
 	add_queues(e);
 	add_programs(e);
-	e->tick.repeat = (double)fresh.poll_ms / 1000;
+	e->tick.repeat = tick_s(e->conf);
 	ev_timer_again(loop, &e->tick);
 	e->describe = true;
 }
 
 static void set_up(struct engine *e)
 {
-	double poll_s = (double)e->conf->poll_ms / 1000;
+	double poll_s = tick_s(e->conf);
 
 	if (e->conf->engine_name)
 		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
