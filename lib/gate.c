@@ -3,12 +3,13 @@
 #include "lib/admit.h"
 #include "lib/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000 };
+enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000, IDLE_S = 5, CONNECT_MS = 1000 };
 
 /* What was handed in together. Who waits is woken once, when nothing of it is left. */
 struct party {
@@ -291,18 +292,42 @@ static void let_go(struct writer *w)
 		leave(w->batch[i]->party);
 }
 
+/* Connects before the first update comes, and again when the server went away meanwhile. */
+static void keep_connected(struct writer *w)
+{
+	/* When it fails, the database layer has said why. */
+	enum tele_err ignored = tele_db_wait(w->db, CONNECT_MS);
+
+	(void)ignored;
+}
+
+/* Waits for work with the lock held, and sees to the connection when there is none for a while. */
+static void idle(struct writer *w)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_S;
+	if (pthread_cond_timedwait(&w->gate->work, &w->gate->lock, &until) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&w->gate->lock);
+	keep_connected(w);
+	pthread_mutex_lock(&w->gate->lock);
+}
+
 static void *write_loop(void *arg)
 {
 	struct writer *w = arg;
 	struct tele_gate *g = w->gate;
 
+	keep_connected(w);
 	pthread_mutex_lock(&g->lock);
 	for (;;) {
 		pick(w);
 		if (!w->n) {
 			if (g->stopping && !g->first)
 				break;
-			pthread_cond_wait(&g->work, &g->lock);
+			idle(w);
 			continue;
 		}
 		pthread_mutex_unlock(&g->lock);
@@ -358,6 +383,7 @@ struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *prog
 	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_PENDING_ASKED,
 	    TELE_STMT_UPDATE_REJECT};
 	struct tele_gate *g = calloc(1, sizeof *g);
+	pthread_condattr_t monotonic;
 
 	if (!g)
 		return NULL;
@@ -369,7 +395,10 @@ struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *prog
 	g->bell = bell;
 	g->metrics = metrics;
 	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->work, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&g->work, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	/* Writers look at each other's batches: none may run before all are counted. */
 	pthread_mutex_lock(&g->lock);
 	for (int i = 0; g->writers && i < conf->writers && start_writer(g, &g->writers[i], stop_fd); i++)
