@@ -26,6 +26,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/config.sql \
+	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \

@@ -174,7 +174,7 @@ def answers(address):
 
 
 def set_webhook(at):
-    teleops(at, "webhook", "set", f"https://127.0.0.1:{at.webhook_port}/webhook", "--certificate", at.cert, "--max-connections", "40", **at.bot())
+    teleops(at, "webhook", "set", "--certificate", at.cert, "--max-connections", "40", **at.bot())
 
 
 def start_all(at, s, webhook):

@@ -14,7 +14,8 @@ TELEGRAM = "https://api.telegram.org"
 OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
-       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
+       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER", "TELEOPS_BOT_SOCKET",
+       "TELEOPS_MANAGER_SOCKET", "TELEOPS_CERTIFICATE", "TELEOPS_WEBHOOK_URL"}
 
 
 class Trouble(Exception):
@@ -146,7 +147,9 @@ class Layout:
 
     def operator(self):
         """The environment of teleops as this machine's operator."""
-        return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp")}
+        return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp"),
+                "TELEOPS_BOT_SOCKET": f"{self.sockets}/telebot.sock", "TELEOPS_MANAGER_SOCKET": f"{self.sockets}/telemanager.sock",
+                "TELEOPS_CERTIFICATE": self.cert, "TELEOPS_WEBHOOK_URL": f"https://127.0.0.1:{self.webhook_port}/webhook"}
 
     def bot(self):
         """What teleops needs besides to speak as the bot; the operator may read both."""

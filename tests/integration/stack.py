@@ -146,7 +146,7 @@ class Stack:
                 for line in self.logged(name).splitlines()
                 if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
         self.control(os.path.join(self.dir, "app/demo"), "reset")
-        assert said == []
+        assert said == [], said
 
     # -- looking and touching
 

@@ -84,6 +84,12 @@ def test_messages_come_and_answers_go(stack):
     assert os.stat(f"/proc/{stack.pid('telepoll')}").st_uid != 0
 
 
+def test_the_doctor_knows_polling(stack):
+    lines = stack.teleops("doctor").stdout.splitlines()
+    assert "ok    webhook: none is set, teleops poll takes the updates" in lines
+    assert "ok    telebot: not needed, updates come to teleops poll" in lines
+
+
 def test_order_within_a_chat_is_kept(stack):
     """More than one answer holds at once, of several chats; in one of them two people speak, each of whom speaks elsewhere too."""
     group, two = -2001, (4001, CROWD[0])
