@@ -1,4 +1,6 @@
 """The whole stack, for tests: the demo's own supervisor with a directory and ports of its own."""
+import collections
+import http.client
 import json
 import os
 import shutil
@@ -8,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import http.client
+import threading
 import time
 
 import psycopg2
@@ -118,6 +120,11 @@ class Stack:
         self.env = self.read_env()
         self.sim = sim or Client(self.env["DEMO_CHAT_URL"].rstrip("/"))
         self.context = ssl.create_default_context(cafile=self.env["DEMO_CERT"])
+        self.next_update = 10 ** 12
+        self.furnish()
+
+    def furnish(self):
+        """People, commands and programs; who needs others overrides it."""
         self.marks = os.path.join(self.dir, "marks")
         with open(self.marks, "w", encoding="utf-8"):
             os.chmod(self.marks, 0o666)
@@ -126,7 +133,6 @@ class Stack:
         os.chmod(act, 0o755)
         self.apply(example(self.marks))
         self.sim.call("/sim/start", {"people": list(CROWD)})
-        self.next_update = 10 ** 12
 
     def control(self, where, *argv):
         told = "".join(f"{k}={v}\0" for k, v in self.settings.items())
@@ -221,6 +227,29 @@ class Stack:
         if not connection:
             own.close()
         return answer.status, dict(answer.getheaders()), text
+
+    def post_all(self, bodies, at_once=32):
+        """Sends all bodies, so many at a time, on connections that are kept; the statuses."""
+        statuses, todo, lock = [], collections.deque(bodies), threading.Lock()
+
+        def work():
+            connection = self.connection()
+            while True:
+                with lock:
+                    if not todo:
+                        break
+                    body = todo.popleft()
+                status = self.post(body, connection=connection)[0]
+                with lock:
+                    statuses.append(status)
+            connection.close()
+
+        threads = [threading.Thread(target=work) for _ in range(at_once)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return statuses
 
     def number(self):
         self.next_update += 1
