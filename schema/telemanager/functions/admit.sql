@@ -16,7 +16,7 @@ $$;
 COMMENT ON FUNCTION catalogue() IS 'Commands with their parameters, a row a parameter (nulls where a command has none), by command name';
 
 CREATE OR REPLACE FUNCTION admission_text(r admission) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	CASE r.action
 	WHEN 'invalid' THEN RETURN r.reply;
@@ -47,7 +47,7 @@ END $$;
 COMMENT ON FUNCTION admission_text(admission) IS 'Text that answers a built-in or a bad command line; null: nothing is said';
 
 CREATE OR REPLACE FUNCTION admission_answer(r admission, p_rate integer, p_task bigint) RETURNS chat_answer
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	a chat_answer;
 BEGIN

@@ -2,7 +2,7 @@
 -- (config_wanted), so that one comparison serves all kinds.
 
 CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text, body jsonb)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
 	UNION ALL
 	SELECT 'role', r.name, jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) FROM role r
@@ -61,7 +61,7 @@ $$;
 COMMENT ON FUNCTION config_sorted(jsonb) IS 'A list whose order means nothing, in the order config_current() uses';
 
 CREATE OR REPLACE FUNCTION config_wanted(p_doc jsonb) RETURNS TABLE (kind text, name text, body jsonb)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT 'organization', e ->> 'name', e FROM jsonb_array_elements(p_doc -> 'organizations') e
 	UNION ALL
 	SELECT 'role', e ->> 'name', config_defaults('role') || e FROM jsonb_array_elements(p_doc -> 'roles') e
@@ -92,7 +92,7 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 
 -- References that lead nowhere, and Telegram ids that belong to somebody the file does not mention.
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	WITH item AS (
 		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
@@ -137,7 +137,7 @@ $$;
 COMMENT ON FUNCTION config_errors(jsonb) IS 'What is wrong with a file that only the database can tell; path and reason of every error';
 
 CREATE OR REPLACE FUNCTION config_apply_user(p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	who bigint;
 BEGIN
@@ -161,7 +161,7 @@ END $$;
 COMMENT ON FUNCTION config_apply_user(jsonb) IS 'Makes a person as declared';
 
 CREATE OR REPLACE FUNCTION config_apply_command(p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	which bigint;
 BEGIN
@@ -188,7 +188,7 @@ END $$;
 COMMENT ON FUNCTION config_apply_command(jsonb) IS 'Makes a command as declared';
 
 CREATE OR REPLACE FUNCTION config_apply_one(p_kind text, p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	which bigint;
 BEGIN
@@ -218,7 +218,7 @@ END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
 
 CREATE OR REPLACE FUNCTION config_remove_one(p_kind text, p_name text, p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	CASE p_kind
 	WHEN 'grant' THEN
@@ -237,14 +237,14 @@ END $$;
 COMMENT ON FUNCTION config_remove_one(text, text, jsonb) IS 'Removes one object that the file does not name';
 
 CREATE OR REPLACE FUNCTION config_queue_used(p_doc jsonb, p_queue text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT p_queue = 'default' OR EXISTS (SELECT FROM command c WHERE c.queue = p_queue)
 		OR EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.body ->> 'queue' = p_queue)
 $$;
 COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
 
 CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
 	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant'];
@@ -286,7 +286,7 @@ COMMENT ON FUNCTION config_apply(jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
 
 CREATE OR REPLACE FUNCTION config_export() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	WITH lean AS (
 		SELECT c.kind, c.name, (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
 				(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY o)

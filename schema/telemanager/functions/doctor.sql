@@ -2,7 +2,7 @@
 
 -- What this version's grants.sql gives is read from that file, so that there is no second list to keep.
 CREATE OR REPLACE FUNCTION config_missing_grants(p_grants text) RETURNS TABLE (role text, lacks text)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	WITH bare AS (
 		SELECT regexp_replace(regexp_replace(p_grants, '--[^\n]*', '', 'g'), '\([^()]*\)', '', 'g') AS text
 	), given AS (
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION config_missing_grants(text) IS 'What the text of grants.sql 
 
 CREATE OR REPLACE FUNCTION config_doctor(p_grants text) RETURNS json
 -- Asked once: compiling it would take longer than running it.
-LANGUAGE sql STABLE SET search_path = public, pg_temp SET jit = off AS $$
+LANGUAGE sql STABLE SET jit = off AS $$
 	WITH live AS (
 		SELECT e.name, q.queue FROM engine e, unnest(e.queues) AS q(queue) WHERE e.stopped_at IS NULL AND e.lease_until > now()
 	), here AS (

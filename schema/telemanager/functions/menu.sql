@@ -1,7 +1,7 @@
 -- Menus: what setMyCommands tells Telegram of each person.
 
 CREATE OR REPLACE FUNCTION menu_commands(p_user bigint, p_chat bigint, p_language text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(jsonb_agg(jsonb_build_object('command', x.name, 'description', x.description) ORDER BY x.own DESC, x.name), '[]')
 	FROM (SELECT y.* FROM (
 			SELECT c.name, left(coalesce(nullif(c.descriptions ->> p_language, ''), nullif(c.descriptions ->> split_part(p_language, '-', 1), ''),

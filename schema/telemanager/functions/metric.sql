@@ -2,7 +2,7 @@
 
 -- Everything there is, in the order of the path. Names and types of what programs count are those of lib/metric.c.
 CREATE OR REPLACE FUNCTION metric_about() RETURNS TABLE (place bigint, name text, type text, labels text[], help text)
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT row_number() OVER (), v.name, v.type, v.labels::text[], v.help FROM (VALUES
 		('teleops_updates_received_total', 'counter', '{}', 'Well-formed updates received'),
 		('teleops_updates_admitted_total', 'counter', '{outcome}', 'Updates admitted, by outcome'),

@@ -17,7 +17,7 @@ END $$;
 COMMENT ON FUNCTION hmac_sha256(bytea, bytea) IS 'HMAC-SHA-256; the key has 64 bytes at most';
 
 CREATE OR REPLACE FUNCTION command_digest(p_command bigint, p_user bigint, p_args jsonb) RETURNS bytea
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT hmac_sha256((SELECT key FROM signing_key), convert_to(jsonb_build_array(p_user, p_args,
 		to_jsonb(c) - 'running' - 'version' - 'updated_at' - 'description' - 'detail')::text, 'UTF8'))
 	FROM command c WHERE c.id = p_command
@@ -49,7 +49,7 @@ $$;
 COMMENT ON FUNCTION word_quoted(text) IS 'An argument as a shell would need it written, so that a reader sees where each begins and ends';
 
 CREATE OR REPLACE FUNCTION command_resolved(p_command bigint, p_args jsonb) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
 		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, p_args)), ' ' ORDER BY n) FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
 		ELSE c.kind || coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (p_args ->> p.name), E'\n' ORDER BY p.position)
@@ -170,7 +170,7 @@ COMMENT ON FUNCTION pending_confirm(pending) IS 'Shows what would run, in full, 
 
 -- Members of the approvers' role that have written to the bot in private, but not who asks.
 CREATE OR REPLACE FUNCTION approver_chats(p_command bigint, p_requester bigint) RETURNS bigint[]
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(array_agg(h.chat_id ORDER BY h.chat_id), '{}')
 	FROM (SELECT a.telegram_id AS chat_id FROM telegram_account a JOIN app_user u ON u.id = a.user_id JOIN command c ON c.id = p_command
 		JOIN chat h ON h.chat_id = a.telegram_id AND h.type = 'private' AND h.blocked_at IS NULL
@@ -179,7 +179,7 @@ $$;
 COMMENT ON FUNCTION approver_chats(bigint, bigint) IS 'Private chats of those who may approve a run of this command';
 
 CREATE OR REPLACE FUNCTION has_role(p_user bigint, p_role bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM user_role WHERE user_id = p_user AND role_id = p_role)
 		OR EXISTS (SELECT FROM user_group_member m JOIN group_role g ON g.group_id = m.group_id WHERE m.user_id = p_user AND g.role_id = p_role)
 $$;
@@ -316,7 +316,7 @@ COMMENT ON FUNCTION pending_ask(bigint, text, bigint) IS 'Asks for the next miss
 
 -- A last text takes the rest of the line as it stands; elsewhere what would be several words is quoted.
 CREATE OR REPLACE FUNCTION line_with(p_line text, q command_parameter, p_value text) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT p_line || ' ' || q.name || '=' || CASE
 		WHEN q.secret THEN '•••'
 		WHEN q.type = 'text' AND NOT EXISTS (SELECT FROM command_parameter x WHERE x.command_id = q.command_id AND x.position > q.position) THEN p_value
@@ -476,7 +476,7 @@ COMMENT ON FUNCTION press(admission) IS 'What a pressed button does, checked aga
 
 -- The chats that an admission by itself may speak in beside its own, so that they are held in order beforehand.
 CREATE OR REPLACE FUNCTION admission_chats(r admission) RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	p pending;
 BEGIN

@@ -8,18 +8,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION grant_fits(jsonb, jsonb) IS 'Whether every constrained argument has one of the values allowed';
 
+-- In plpgsql, whose plans last as long as the session: these two are asked for every update and every claim.
 CREATE OR REPLACE FUNCTION may_run(p_user bigint, p_command bigint, p_chat bigint, p_args jsonb) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
-		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND grant_fits(g.constraints, p_args))
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
+		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND (g.constraints = '{}' OR grant_fits(g.constraints, p_args)));
+END $$;
 COMMENT ON FUNCTION may_run(bigint, bigint, bigint, jsonb) IS 'Whether a grant lets this person run this command with these arguments in this chat';
 
 CREATE OR REPLACE FUNCTION may_see(p_user bigint, p_command bigint, p_chat bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
-		AND (g.chat_id IS NULL OR g.chat_id = p_chat))
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
+		AND (g.chat_id IS NULL OR g.chat_id = p_chat));
+END $$;
 COMMENT ON FUNCTION may_see(bigint, bigint, bigint) IS 'Whether some grant, whatever its constraints, names this command for this person here';
 
 CREATE OR REPLACE FUNCTION is_builtin(p_name text) RETURNS boolean
@@ -27,7 +30,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 't
 COMMENT ON FUNCTION is_builtin(text) IS 'Whether TeleOps itself answers to this name';
 
 CREATE OR REPLACE FUNCTION command_usage(p_command bigint) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT '/' || c.name || coalesce((SELECT string_agg(CASE WHEN p.required THEN ' <' || p.name || '>' ELSE ' [' || p.name || ']' END, ''
 			ORDER BY p.position) FROM command_parameter p WHERE p.command_id = c.id), '')
 	FROM command c WHERE c.id = p_command
@@ -35,7 +38,7 @@ $$;
 COMMENT ON FUNCTION command_usage(bigint) IS 'Usage line of a command, as /say <text>';
 
 CREATE OR REPLACE FUNCTION help_text(p_user bigint, p_chat bigint, p_name text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	found command;
 	list text;
