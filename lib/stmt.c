@@ -1,5 +1,7 @@
 #include "lib/stmt.h"
 
+#define MANAGER(function) {"manager_" function, "SELECT manager_" function "($1::jsonb, $2::jsonb)", 2}
+
 static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_CATALOGUE_HEAD] = {"catalogue_head", "SELECT version, bot_username FROM catalogue_head()", 0},
     [TELE_STMT_CATALOGUE] = {"catalogue",
@@ -35,6 +37,15 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_BOT_SEEN] = {"bot_seen", "SELECT bot_seen($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_BOT_WEBHOOK] = {"bot_webhook", "SELECT bot_webhook($1::jsonb)", 1},
     [TELE_STMT_HEALTH] = {"health", "SELECT schema_version, tasks, outbox, engines FROM health()", 0},
+    [TELE_STMT_MANAGER_SESSION] = MANAGER("session"),
+    [TELE_STMT_MANAGER_SIGNIN] = MANAGER("signin"),
+    [TELE_STMT_MANAGER_SIGNED_IN] = MANAGER("signed_in"),
+    [TELE_STMT_MANAGER_SIGN_OUT] = MANAGER("sign_out"),
+    [TELE_STMT_MANAGER_HISTORY] = MANAGER("history"),
+    [TELE_STMT_MANAGER_ORGANIZATIONS] = MANAGER("organizations"),
+    [TELE_STMT_MANAGER_ORGANIZATION] = MANAGER("organization"),
+    [TELE_STMT_MANAGER_ORGANIZATION_SAVE] = MANAGER("organization_save"),
+    [TELE_STMT_MANAGER_ORGANIZATION_REMOVE] = MANAGER("organization_remove"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

@@ -15,6 +15,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0010-config.sql \
 	schema/telemanager/0011-operator.sql \
 	schema/telemanager/0012-whole-spine.sql \
+	schema/telemanager/0013-pages.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -25,7 +26,10 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
+	schema/telemanager/functions/manager_people.sql \
+	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/operator.sql \
+	schema/telemanager/functions/page.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \
 	schema/telemanager/functions/tasks.sql \

@@ -29,5 +29,13 @@ GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_descr
 -- TeleSender.
 GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
 
--- TeleManager.
+-- TeleManager: what is named manager_… is its own, a function a page (docs/pages.md).
 GRANT EXECUTE ON FUNCTION health TO teleops_manager;
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'manager\_%' LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO teleops_manager', f);
+	END LOOP;
+END $$;
