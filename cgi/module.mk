@@ -8,11 +8,25 @@ telebot_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_
 
 telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \
-	cgi/manager/metrics.c cgi/manager/metrics.h \
-	cgi/serve.c cgi/serve.h
-telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
+	cgi/serve.c cgi/serve.h \
+	cgi/manager/request.c cgi/manager/request.h \
+	cgi/manager/page.c cgi/manager/page.h \
+	cgi/manager/route.c cgi/manager/route.h \
+	cgi/manager/session.c cgi/manager/session.h \
+	cgi/manager/family.h \
+	cgi/manager/list.c \
+	cgi/manager/field.c \
+	cgi/manager/form.c cgi/manager/form.h \
+	cgi/manager/signin.c cgi/manager/signin.h \
+	cgi/manager/people.c cgi/manager/people.h \
+	cgi/manager/metrics.c cgi/manager/metrics.h
+telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) -lm
 
-templatesdir = $(pkgdatadir)/templates
-dist_templates_DATA = templates/about.html templates/missing.html
-staticdir = $(pkgdatadir)/static
-dist_static_DATA = static/teleops.css
+# Pages: every folder of templates is installed as it is.
+EXTRA_DIST += templates static
+install-data-local:
+	cd $(srcdir) && find templates static -type f ! -name '.*' | while read -r f; do \
+		$(MKDIR_P) "$(DESTDIR)$(pkgdatadir)/$$(dirname "$$f")" && $(INSTALL_DATA) "$$f" "$(DESTDIR)$(pkgdatadir)/$$f" || exit 1; \
+	done
+uninstall-local:
+	rm -rf "$(DESTDIR)$(pkgdatadir)/templates" "$(DESTDIR)$(pkgdatadir)/static"

@@ -1,174 +1,291 @@
 /*
- * TeleManager: the admin pages. It holds the role teleops_manager. Requests go through one table of routes.
+ * TeleManager: the admin pages. It holds the role teleops_manager. Requests go through one table of routes, and past the session
+ * gate before any of them.
  */
+#include "cgi/manager/family.h"
 #include "cgi/manager/metrics.h"
+#include "cgi/manager/people.h"
+#include "cgi/manager/session.h"
+#include "cgi/manager/signin.h"
 #include "cgi/serve.h"
-#include "lib/conf.h"
-#include "lib/db.h"
 #include "lib/log.h"
 #include "lib/metric.h"
 #include "lib/start.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEALTH_MS = 2000, METRICS_MS = 5000, ACCEPTORS = 32, PAGE_MOST = 1024 * 1024 };
+enum { HEALTH_MS = 2000, METRICS_MS = 5000, ACCEPTORS = 32 };
 
-/* Pages tell a browser nothing it could misuse; nginx adds what belongs to TLS. */
-#define PAGE_HEADERS \
-	"Cache-Control: no-store\r\n" \
-	"Content-Security-Policy: default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'\r\n" \
-	"X-Content-Type-Options: nosniff\r\n" \
-	"Referrer-Policy: no-referrer\r\n"
+/* Pages of their own */
 
-struct manager {
-	const struct tele_conf *conf;
-	struct tele_metrics *metrics;
-	pthread_mutex_t lock; /* db is one connection, used by one thread at a time */
-	struct tele_db *db;
-	char *about; /* the page at / */
-	char *missing;
-};
-
-static void show_about(struct manager *m, FCGX_Request *r)
+static enum tele_err show_health(struct visit *v)
 {
-	serve_answer(r, "200 OK", "text/html; charset=utf-8", PAGE_HEADERS, m->about);
-}
-
-static void show_health(struct manager *m, FCGX_Request *r)
-{
-	struct tele_buf body = {0};
 	PGresult *res = NULL;
-	enum tele_err rc;
+	enum tele_err rc = tele_pool_run(v->m->pool, TELE_STMT_HEALTH, NULL, HEALTH_MS, &res, NULL);
 
-	pthread_mutex_lock(&m->lock);
-	rc = tele_db_run(m->db, TELE_STMT_HEALTH, NULL, HEALTH_MS, &res);
-	pthread_mutex_unlock(&m->lock);
 	if (rc == TELE_OK)
-		tele_buf_printf(&body, "{\"status\":\"ok\",\"database\":true,\"schema\":%lld,\"tasks\":%lld,\"outbox\":%lld,\"engines\":%lld}\n",
+		tele_buf_printf(&v->body, "{\"status\":\"ok\",\"database\":true,\"schema\":%lld,\"tasks\":%lld,\"outbox\":%lld,\"engines\":%lld}\n",
 		    tele_db_int(res, 0, 0), tele_db_int(res, 0, 1), tele_db_int(res, 0, 2), tele_db_int(res, 0, 3));
 	else
-		tele_buf_str(&body, "{\"status\":\"unavailable\",\"database\":false}\n");
-	serve_answer(r, rc == TELE_OK ? "200 OK" : "503 Service Unavailable", "application/json", "Cache-Control: no-store\r\n",
-	    tele_buf_text(&body));
+		tele_buf_str(&v->body, "{\"status\":\"unavailable\",\"database\":false}\n");
+	v->status = rc == TELE_OK ? "200 OK" : "503 Service Unavailable";
+	v->type = "application/json";
+	page_header(v, "Cache-Control: no-store");
 	PQclear(res);
-	tele_buf_release(&body);
+	return TELE_OK;
 }
 
 /* This program has nothing to do between requests: it tells its own figures when somebody asks for all. */
-static void store_metrics(struct manager *m)
+static enum tele_err store_metrics(struct manager *m)
 {
-	const char *const *values = tele_metrics_take(m->metrics);
+	const char *const *values;
 	PGresult *res = NULL;
+	enum tele_err rc = TELE_OK;
 
-	if (values && tele_db_run(m->db, TELE_STMT_METRIC_ADD, values, METRICS_MS, &res) == TELE_OK && tele_db_bool(res, 0, 0))
+	/* Two at once would each take the figures of the other. */
+	pthread_mutex_lock(&m->metrics_lock);
+	values = tele_metrics_take(m->metrics);
+	if (values)
+		rc = tele_pool_run(m->pool, TELE_STMT_METRIC_ADD, values, METRICS_MS, &res, NULL);
+	if (res && tele_db_bool(res, 0, 0))
 		tele_metrics_stored(m->metrics);
+	pthread_mutex_unlock(&m->metrics_lock);
 	PQclear(res);
+	return rc;
 }
 
-static void show_metrics(struct manager *m, FCGX_Request *r)
+static enum tele_err show_metrics(struct visit *v)
 {
+	struct tele_buf why = {0};
 	PGresult *res = NULL;
 	enum tele_err rc;
 
-	if (!metrics_allowed(m->conf, r)) {
-		metrics_refuse(r);
-		return;
+	if (!metrics_allowed(v->m->conf, v->sink)) {
+		metrics_refuse(v);
+		return TELE_OK;
 	}
-	pthread_mutex_lock(&m->lock);
-	rc = tele_db_wait(m->db, HEALTH_MS);
-	if (rc == TELE_OK) {
-		store_metrics(m);
-		rc = tele_db_run(m->db, TELE_STMT_METRICS, NULL, METRICS_MS, &res);
-		if (rc != TELE_OK)
-			tele_log(TELE_ERROR, "no_metrics", tele_str("error", tele_db_error(m->db)));
-	}
-	pthread_mutex_unlock(&m->lock);
-	metrics_answer(r, rc == TELE_OK ? res : NULL);
+	rc = store_metrics(v->m);
+	/* A database that is away is waited for once. */
+	if (rc != TELE_DB)
+		rc = tele_pool_run(v->m->pool, TELE_STMT_METRICS, NULL, METRICS_MS, &res, &why);
+	if (rc != TELE_OK)
+		tele_log(TELE_ERROR, "no_metrics", tele_str("error", tele_buf_text(&why)));
+	metrics_answer(v, rc == TELE_OK ? res : NULL);
+	tele_buf_release(&why);
 	PQclear(res);
+	return TELE_OK;
 }
 
-static const struct route {
-	const char *path;
-	void (*show)(struct manager *m, FCGX_Request *r);
-} routes[] = {
-    {"/", show_about},
-    {"/healthz", show_health},
-    {"/metrics", show_metrics},
+static enum tele_err show_start(struct visit *v)
+{
+	return page_render(v, "start", NULL);
+}
+
+/* The map: pages of their own here, families below. */
+static const struct route pages[] = {
+    {"/", "GET", PAGE_SIGNED_IN, NULL, show_start, NULL},
+    {"/healthz", "GET", PAGE_MACHINE, NULL, show_health, NULL},
+    {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
+    {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},
+    {"/signin", "POST", PAGE_PUBLIC, NULL, signin_try, NULL},
+    {"/signout", "POST", PAGE_SIGNED_IN, NULL, signin_out, NULL},
 };
+
+static const struct family *const families[] = {
+    &people_organizations,
+};
+
+/* A request */
+
+struct telemanager {
+	struct manager manager;
+	struct route_table routes;
+};
+
+static const char *param(void *context, const char *name)
+{
+	return serve_param(context, name);
+}
+
+static size_t read_body(void *context, char *out, size_t n)
+{
+	FCGX_Request *r = context;
+	int got = FCGX_GetStr(out, (int)n, r->in);
+
+	return got < 0 ? 0 : (size_t)got;
+}
+
+static void send_part(void *context, const char *bytes, size_t n)
+{
+	FCGX_Request *r = context;
+
+	FCGX_PutStr(bytes, (int)n, r->out);
+}
+
+/* What a request that cannot be taken gets. */
+static const char *refusal(enum tele_err rc)
+{
+	switch (rc) {
+	case TELE_INVALID: return "400 Bad Request";
+	case TELE_CONFLICT: return "413 Content Too Large";
+	case TELE_DENIED: return "415 Unsupported Media Type";
+	default: return "500 Internal Server Error";
+	}
+}
+
+/* What a handler that had no answer of its own gets. */
+static const char *trouble(enum tele_err rc)
+{
+	switch (rc) {
+	case TELE_INVALID: return "400 Bad Request";
+	case TELE_DENIED: return "403 Forbidden";
+	case TELE_NOTFOUND: return "404 Not Found";
+	case TELE_DB: return "503 Service Unavailable";
+	default: return "500 Internal Server Error";
+	}
+}
+
+static enum tele_err to_route(const struct telemanager *t, struct visit *v)
+{
+	char allow[64];
+	enum tele_err rc = route_find(&t->routes, v, allow, sizeof allow);
+
+	if (rc == TELE_OK && v->route->need == PAGE_MACHINE)
+		return v->route->handler(v);
+	if (session_find(v) != TELE_OK)
+		return TELE_DB;
+	if (rc == TELE_INVALID) {
+		page_header(v, "Allow: %s", allow);
+		return page_error(v, "405 Method Not Allowed");
+	}
+	if (rc == TELE_OK)
+		rc = session_admit(v);
+	return rc == TELE_OK ? v->route->handler(v) : rc == TELE_EMPTY ? TELE_OK : rc;
+}
+
+static void answer(struct visit *v, const struct telemanager *t, enum tele_err taken)
+{
+	enum tele_err rc = taken == TELE_OK ? to_route(t, v) : page_error(v, refusal(taken));
+
+	if (rc == TELE_OK)
+		return;
+	if (rc != TELE_NOTFOUND && rc != TELE_DENIED && rc != TELE_DB)
+		tele_log(TELE_ERROR, "page_failed", tele_str("path", v->in.path), tele_str("error", tele_err_name(rc)));
+	/* What was begun is not to be seen. */
+	tele_buf_reset(&v->headers);
+	if (rc == TELE_DB)
+		page_header(v, "Retry-After: 3");
+	if (page_error(v, trouble(rc)) != TELE_OK) {
+		tele_buf_reset(&v->body);
+		v->type = "text/plain";
+	}
+}
+
+static void release(struct visit *v)
+{
+	request_release(&v->in);
+	json_object_put(v->who);
+	json_object_put(v->flash);
+	tele_buf_release(&v->headers);
+	tele_buf_release(&v->body);
+	sodium_memzero(v->token, sizeof v->token);
+}
 
 static void handle(FCGX_Request *r, void *context)
 {
-	struct manager *m = context;
-	const char *path = serve_param(r, "SCRIPT_NAME");
-	const char *method = serve_param(r, "REQUEST_METHOD");
+	struct telemanager *t = context;
+	struct request_source source = {param, read_body, r};
+	struct visit v = {.m = &t->manager, .id = "", .send = send_part, .sink = r};
 
-	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-		if (strcmp(routes[i].path, path))
-			continue;
-		if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-			serve_answer(r, "405 Method Not Allowed", "text/plain", "Allow: GET, HEAD\r\n", "This page can only be looked at.\n");
-		else
-			routes[i].show(m, r);
-		return;
-	}
-	serve_answer(r, "404 Not Found", "text/html; charset=utf-8", PAGE_HEADERS, m->missing);
+	answer(&v, t, request_take(&v.in, &source));
+	if (!v.streaming)
+		serve_answer(r, v.status, v.type, tele_buf_text(&v.headers), tele_buf_text(&v.body));
+	release(&v);
 }
 
-static char *read_page(const char *directory, const char *name)
-{
-	struct tele_buf path = {0}, page = {0};
-	char part[4096];
-	size_t n;
-	FILE *f;
-
-	tele_buf_printf(&path, "%s/%s", directory, name);
-	f = fopen(tele_buf_text(&path), "re");
-	if (!f)
-		tele_log(TELE_ERROR, "no_template", tele_str("file", tele_buf_text(&path)), tele_str("error", strerror(errno)),
-		    tele_str("todo", "set template_dir"));
-	tele_buf_release(&path);
-	if (!f)
-		return NULL;
-	while (page.len < PAGE_MOST && (n = fread(part, 1, sizeof part, f)) > 0)
-		tele_buf_add(&page, part, n);
-	fclose(f);
-	return tele_buf_detach(&page);
-}
+/* The program */
 
 static void reload(void *context)
 {
-	(void)context;
+	struct telemanager *t = context;
+	struct tele_buf why = {0};
+
 	tele_reload_log("telemanager");
+	if (tele_template_reload(t->manager.templates, &why) != TELE_OK)
+		tele_log(TELE_ERROR, "templates_kept", tele_str("error", tele_buf_text(&why)));
+	tele_buf_release(&why);
+}
+
+static enum tele_err load_templates(struct manager *m)
+{
+	struct tele_buf why = {0};
+	enum tele_err rc = tele_template_load(m->conf->template_dir, &m->templates, &why);
+
+	if (rc != TELE_OK)
+		tele_log(TELE_ERROR, "no_templates", tele_str("error", tele_buf_text(&why)), tele_str("todo", "set template_dir"));
+	tele_buf_release(&why);
+	return rc;
+}
+
+/* What is TeleManager's by name. */
+static int own_statements(enum tele_stmt *out)
+{
+	int n = 0;
+
+	for (int i = TELE_STMT_NONE + 1; i < TELE_STMT_COUNT; i++)
+		if (i == TELE_STMT_HEALTH || i == TELE_STMT_METRICS || i == TELE_STMT_METRIC_ADD ||
+		    !strncmp(tele_stmt_text((enum tele_stmt)i)->name, "manager_", 8))
+			out[n++] = (enum tele_stmt)i;
+	return n;
+}
+
+static enum tele_err make_routes(struct route_table *routes)
+{
+	return route_table_make(routes, pages, sizeof pages / sizeof *pages, families, sizeof families / sizeof *families);
 }
 
 static int run(struct tele_conf *conf)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_HEALTH, TELE_STMT_METRICS, TELE_STMT_METRIC_ADD};
-	static const struct tele_db_use use = {"telemanager", stmts, sizeof stmts / sizeof *stmts, NULL};
-	struct manager m = {.conf = conf, .lock = PTHREAD_MUTEX_INITIALIZER};
-	enum tele_err rc = TELE_SYSTEM;
+	enum tele_stmt stmts[TELE_STMT_COUNT];
+	const struct tele_db_use use = {"telemanager", stmts, own_statements(stmts), NULL};
+	struct telemanager t = {.manager = {.conf = conf, .metrics_lock = PTHREAD_MUTEX_INITIALIZER}};
+	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
 	if (sodium_init() < 0)
 		return EXIT_FAILURE;
-	m.metrics = tele_metrics_new("telemanager", NULL);
-	m.about = read_page(conf->template_dir, "about.html");
-	m.missing = read_page(conf->template_dir, "missing.html");
-	m.db = tele_db_new(conf->database, &use);
-	if (m.db)
-		tele_db_count(m.db, m.metrics);
-	if (m.about && m.missing && m.db)
-		rc = serve(ACCEPTORS, handle, reload, &m);
-	tele_db_free(m.db);
-	tele_metrics_free(m.metrics);
-	free(m.about);
-	free(m.missing);
+	t.manager.metrics = tele_metrics_new("telemanager", NULL);
+	t.manager.pool = tele_pool_new(conf->database, &use, (int)conf->pages_connections);
+	if (t.manager.pool)
+		tele_pool_count(t.manager.pool, t.manager.metrics);
+	if (t.manager.pool)
+		rc = make_routes(&t.routes);
+	if (rc == TELE_OK)
+		rc = load_templates(&t.manager);
+	if (rc == TELE_OK)
+		rc = serve(ACCEPTORS, handle, reload, &t);
+	tele_pool_free(t.manager.pool);
+	tele_metrics_free(t.manager.metrics);
+	tele_template_free(t.manager.templates);
+	route_table_release(&t.routes);
 	tele_log(TELE_INFO, "stopped");
+	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_routes(void)
+{
+	struct route_table routes = {0};
+	struct tele_buf out = {0};
+	enum tele_err rc = make_routes(&routes);
+
+	if (rc == TELE_OK)
+		route_table_print(&routes, &out);
+	fputs(tele_buf_text(&out), stdout);
+	tele_buf_release(&out);
+	route_table_release(&routes);
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -177,9 +294,12 @@ int main(int argc, char **argv)
 	static const struct tele_program telemanager = {"telemanager", "telemanager.fcgi",
 	    "the admin pages. Started by spawn-fcgi, for example:\n"
 	    "  spawn-fcgi -n -s /run/teleops/telemanager.sock -- telemanager.fcgi\n\n"
+	    "  --routes    prints every address with the permission it needs, as JSON\n\n"
 	    "  TERM, INT   takes no new request, finishes those begun\n"
-	    "  HUP         reads the log settings again\n",
+	    "  HUP         reads the log settings and the templates again\n",
 	    {"database", "template_dir"}, run};
 
+	if (argc == 2 && !strcmp(argv[1], "--routes"))
+		return print_routes();
 	return tele_start(&telemanager, argc, argv);
 }

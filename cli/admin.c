@@ -4,8 +4,8 @@
  */
 #include "cli/pg.h"
 #include "cli/verb.h"
+#include "lib/password.h"
 
-#include <crypt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_LEAST = 10, PASSWORD_MOST = 256, GENERATED = 20 };
+enum { GENERATED = 20 };
 
 static bool read_line(char *out, size_t size)
 {
@@ -54,7 +54,7 @@ static void generate(char *out)
 static bool get_password(const struct call *c, char *out, size_t size)
 {
 	const char *given = getenv("TELEOPS_ADMIN_PASSWORD");
-	char again[PASSWORD_MOST + 2] = "";
+	char again[TELE_PASSWORD_MOST + 2] = "";
 	bool good = true;
 
 	if (c->generate)
@@ -66,19 +66,17 @@ static bool get_password(const struct call *c, char *out, size_t size)
 	sodium_memzero(again, sizeof again);
 	if (!good)
 		fprintf(stderr, "teleops: no password, or not twice the same; give one on standard input, as TELEOPS_ADMIN_PASSWORD, or use --generate\n");
-	else if (strlen(out) < PASSWORD_LEAST || strlen(out) > PASSWORD_MOST)
-		fprintf(stderr, "teleops: a password has %d to %d characters\n", PASSWORD_LEAST, PASSWORD_MOST);
+	else if (strlen(out) < TELE_PASSWORD_LEAST || strlen(out) > TELE_PASSWORD_MOST)
+		fprintf(stderr, "teleops: a password has %d to %d characters\n", TELE_PASSWORD_LEAST, TELE_PASSWORD_MOST);
 	else
 		return true;
 	return false;
 }
 
-/* yescrypt with the library's own cost; false after saying why. */
-static bool hash(const char *password, struct crypt_data *data)
+/* False after saying why. */
+static bool hash(const char *password, char out[TELE_PASSWORD_HASH])
 {
-	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-
-	if (crypt_gensalt_rn("$y$", 0, NULL, 0, salt, sizeof salt) && crypt_r(password, salt, data) && data->output[0] == '$')
+	if (tele_password_hash(password, out) == TELE_OK)
 		return true;
 	fprintf(stderr, "teleops: crypt(3) on this system cannot make yescrypt hashes\n");
 	return false;
@@ -96,14 +94,14 @@ static bool store(PGconn *conn, const struct call *c, const char *login, const c
 
 static int create(const struct call *c, const char *login)
 {
-	char password[PASSWORD_MOST + 2] = "";
-	struct crypt_data *data = calloc(1, sizeof *data);
+	char password[TELE_PASSWORD_MOST + 2] = "";
+	char hashed[TELE_PASSWORD_HASH] = "";
 	PGconn *conn = NULL;
 	bool good = false;
 
-	if (data && get_password(c, password, sizeof password) && hash(password, data))
+	if (get_password(c, password, sizeof password) && hash(password, hashed))
 		conn = pg_open(c->conf->database, "database");
-	if (conn && store(conn, c, login, data->output)) {
+	if (conn && store(conn, c, login, hashed)) {
 		printf("administrator %s %s\n", login, c->reset_password ? "has a new password" : "was created");
 		if (c->generate)
 			printf("password: %s\n", password);
@@ -111,7 +109,6 @@ static int create(const struct call *c, const char *login)
 	}
 	sodium_memzero(password, sizeof password);
 	PQfinish(conn);
-	free(data);
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
 

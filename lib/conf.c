@@ -64,6 +64,9 @@ static const struct setting settings[] = {
     {"send_burst_chat", NUMBER, AT(send_burst_chat), "20", 1, 100000, "messages that may be sent at once in one chat before send_rate_chat counts"},
     {"send_rate_group", NUMBER, AT(send_rate_group), "20", 0, 100000, "messages a minute in one group; 0: no limit"},
     {"send_parallel", NUMBER, AT(send_parallel), "16", 1, 1000, "requests to the Bot API at once"},
+    {"pages_connections", NUMBER, AT(pages_connections), "4", 1, 64, "database connections of telemanager.fcgi"},
+    {"session_idle_min", NUMBER, AT(session_idle_min), "30", 1, 10080, "minutes without a request after which one is signed out of the pages"},
+    {"session_hours", NUMBER, AT(session_hours), "12", 1, 720, "hours after which one signs in to the pages again in any case"},
     {"insecure_same_user", BOOLEAN, AT(insecure_same_user), "no", 0, 0, "without root: run commands as the engine's own user"},
 };
 

@@ -49,6 +49,8 @@ struct tele_conf {
 	long send_burst_chat;
 	long send_rate_group; /* messages a minute in a group; 0: no limit */
 	long send_parallel;   /* requests at once */
+	long pages_connections; /* database connections of telemanager.fcgi */
+	long session_idle_min, session_hours; /* how long one stays signed in to the pages */
 	bool insecure_same_user;
 };
 

@@ -16,6 +16,9 @@ libteleops_a_SOURCES = \
 	lib/secret.c lib/secret.h \
 	lib/stmt.c lib/stmt.h \
 	lib/db.c lib/db.h \
+	lib/pool.c lib/pool.h \
+	lib/session.c lib/session.h \
+	lib/password.c lib/password.h \
 	lib/update.c lib/update.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \

@@ -1,5 +1,7 @@
 #include "lib/stmt.h"
 
+#define MANAGER(function) {"manager_" function, "SELECT manager_" function "($1::jsonb, $2::jsonb)", 2}
+
 static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_CATALOGUE_HEAD] = {"catalogue_head", "SELECT version, bot_username FROM catalogue_head()", 0},
     [TELE_STMT_CATALOGUE] = {"catalogue",
@@ -41,6 +43,15 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_METRICS] = {"metrics", "SELECT name, suffix, help, type, labels, value FROM metrics()", 0},
     [TELE_STMT_METRIC_ADD] = {"metric_add",
 	"SELECT metric_add($1::text, $2::text[], $3::text[], $4::text[], $5::double precision[], $6::text[], $7::text[])", 7},
+    [TELE_STMT_MANAGER_SESSION] = MANAGER("session"),
+    [TELE_STMT_MANAGER_SIGNIN] = MANAGER("signin"),
+    [TELE_STMT_MANAGER_SIGNED_IN] = MANAGER("signed_in"),
+    [TELE_STMT_MANAGER_SIGN_OUT] = MANAGER("sign_out"),
+    [TELE_STMT_MANAGER_HISTORY] = MANAGER("history"),
+    [TELE_STMT_MANAGER_ORGANIZATIONS] = MANAGER("organizations"),
+    [TELE_STMT_MANAGER_ORGANIZATION] = MANAGER("organization"),
+    [TELE_STMT_MANAGER_ORGANIZATION_SAVE] = MANAGER("organization_save"),
+    [TELE_STMT_MANAGER_ORGANIZATION_REMOVE] = MANAGER("organization_remove"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

@@ -3,6 +3,7 @@
 
 /* Every statement a program runs again and again, prepared once a connection. The table is in stmt.c. */
 enum tele_stmt {
+	TELE_STMT_NONE, /* where there is no statement */
 	TELE_STMT_CATALOGUE_HEAD,
 	TELE_STMT_CATALOGUE,
 	TELE_STMT_ADMIT,
@@ -25,6 +26,16 @@ enum tele_stmt {
 	TELE_STMT_HEALTH,
 	TELE_STMT_METRICS,
 	TELE_STMT_METRIC_ADD,
+	/* TeleManager's: each takes who asks and what, and gives one document (docs/pages.md). */
+	TELE_STMT_MANAGER_SESSION,
+	TELE_STMT_MANAGER_SIGNIN,
+	TELE_STMT_MANAGER_SIGNED_IN,
+	TELE_STMT_MANAGER_SIGN_OUT,
+	TELE_STMT_MANAGER_HISTORY,
+	TELE_STMT_MANAGER_ORGANIZATIONS,
+	TELE_STMT_MANAGER_ORGANIZATION,
+	TELE_STMT_MANAGER_ORGANIZATION_SAVE,
+	TELE_STMT_MANAGER_ORGANIZATION_REMOVE,
 	TELE_STMT_COUNT
 };
 

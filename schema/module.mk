@@ -19,6 +19,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0014-live.sql \
 	schema/telemanager/0015-menus.sql \
 	schema/telemanager/0016-metrics.sql \
+	schema/telemanager/0017-pages.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -30,9 +31,12 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
+	schema/telemanager/functions/manager_people.sql \
+	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
+	schema/telemanager/functions/page.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \

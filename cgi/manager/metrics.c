@@ -67,31 +67,39 @@ static void write_sample(struct tele_buf *out, const PGresult *res, int row)
 	tele_buf_printf(out, " %s\n", PQgetvalue(res, row, VALUE));
 }
 
-void metrics_answer(FCGX_Request *r, const PGresult *res)
+static void say(struct visit *v, const char *status, const char *text)
 {
-	struct tele_buf body = {0};
+	v->status = status;
+	tele_buf_reset(&v->body);
+	tele_buf_str(&v->body, text);
+}
+
+void metrics_answer(struct visit *v, const PGresult *res)
+{
 	const char *last = "";
 
+	v->type = "text/plain; version=0.0.4; charset=utf-8";
+	v->status = "200 OK";
+	page_header(v, "Cache-Control: no-store");
 	for (int i = 0; res && i < PQntuples(res); i++) {
 		const char *name = PQgetvalue(res, i, NAME);
 
 		if (strcmp(name, last))
-			write_head(&body, res, i);
+			write_head(&v->body, res, i);
 		last = name;
 		/* One that has no sample yet is only explained. */
 		if (!PQgetisnull(res, i, VALUE))
-			write_sample(&body, res, i);
+			write_sample(&v->body, res, i);
 	}
-	if (res && !body.failed)
-		serve_answer(r, "200 OK", "text/plain; version=0.0.4; charset=utf-8", "Cache-Control: no-store\r\n", tele_buf_text(&body));
-	else
-		serve_answer(r, "503 Service Unavailable", "text/plain", "Cache-Control: no-store\r\n", "the database is away\n");
-	tele_buf_release(&body);
+	if (!res || v->body.failed)
+		say(v, "503 Service Unavailable", "the database is away\n");
 }
 
-void metrics_refuse(FCGX_Request *r)
+void metrics_refuse(struct visit *v)
 {
-	tele_log(TELE_WARN, "refused", tele_str("path", "/metrics"), tele_str("from", serve_param(r, "REMOTE_ADDR")),
+	tele_log(TELE_WARN, "refused", tele_str("path", "/metrics"), tele_str("from", v->in.address),
 	    tele_str("todo", "ask from loopback, or with the token of setting metrics_token"));
-	serve_answer(r, "403 Forbidden", "text/plain", "Cache-Control: no-store\r\n", "only from loopback, or with a bearer token\n");
+	v->type = "text/plain";
+	page_header(v, "Cache-Control: no-store");
+	say(v, "403 Forbidden", "only from loopback, or with a bearer token\n");
 }

@@ -1,8 +1,8 @@
 #ifndef CGI_MANAGER_METRICS_H
 #define CGI_MANAGER_METRICS_H
 
+#include "cgi/manager/page.h"
 #include "cgi/serve.h"
-#include "lib/conf.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -16,8 +16,8 @@
 bool metrics_allowed(const struct tele_conf *conf, FCGX_Request *request);
 
 /* Answers with the rows of TELE_STMT_METRICS; res NULL: the database is away, 503. */
-void metrics_answer(FCGX_Request *request, const PGresult *res);
+void metrics_answer(struct visit *v, const PGresult *res);
 /* The answer to those who may not. */
-void metrics_refuse(FCGX_Request *request);
+void metrics_refuse(struct visit *v);
 
 #endif

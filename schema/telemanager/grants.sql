@@ -34,3 +34,13 @@ GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, ou
 
 -- TeleManager.
 GRANT EXECUTE ON FUNCTION health, metrics TO teleops_manager;
+-- TeleManager: what is named manager_… is its own, a function a page (docs/pages.md).
+GRANT EXECUTE ON FUNCTION health TO teleops_manager;
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'manager\_%' LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO teleops_manager', f);
+	END LOOP;
+END $$;

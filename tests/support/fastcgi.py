@@ -43,7 +43,7 @@ def answer_of(stream):
 
 def get(path, script, remote="127.0.0.1", headers=None, method="GET", timeout=20):
     """GET script at the socket `path`: (status, headers, body)."""
-    params = {"REQUEST_METHOD": method, "SCRIPT_NAME": script, "QUERY_STRING": "", "CONTENT_TYPE": "", "CONTENT_LENGTH": "",
+    params = {"REQUEST_METHOD": method, "SCRIPT_NAME": script, "QUERY_STRING": "", "CONTENT_TYPE": "", "CONTENT_LENGTH": "0" if method == "POST" else "",
               "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "test", "REMOTE_ADDR": remote, "HTTPS": "on",
               **{"HTTP_" + k.upper().replace("-", "_"): v for k, v in (headers or {}).items()}}
     with socket.socket(socket.AF_UNIX) as s:

@@ -1,0 +1,2 @@
+// What makes the pages nicer; none of it is needed.
+"use strict";
