@@ -219,11 +219,12 @@ static enum tele_err step_busy(struct tele_db *db)
 			db->state = DONE;
 			return TELE_EMPTY;
 		}
-		/* One statement gives one result; another could only be the connection's end. */
-		if (db->first)
-			PQclear(res);
-		else
-			db->first = res;
+		/*
+		 * One statement gives one result. Another is an error that came after it, at the commit, and undoes it: the server says that
+		 * a statement is complete before it commits, and only then that it is ready for the next.
+		 */
+		PQclear(db->first);
+		db->first = res;
 	}
 	return TELE_EMPTY;
 }
@@ -234,13 +235,9 @@ enum tele_err tele_db_step(struct tele_db *db)
 		return now_ms() < db->due ? TELE_EMPTY : start_connecting(db);
 	if (db->state == CONNECTING)
 		return step_connecting(db);
-	if (!pump(db)) {
-		/* A statement's own answer may have come with the end of the connection. */
-		if (db->state == BUSY && step_busy(db) == TELE_EMPTY && db->state == DONE && db->first &&
-		    PQresultStatus(db->first) == PGRES_TUPLES_OK)
-			return TELE_EMPTY;
+	/* An answer that came with the end of the connection counts for nothing: a server that is killed sends what it has not committed. */
+	if (!pump(db))
 		return lost(db, PQerrorMessage(db->conn));
-	}
 	if (db->state == PREPARING)
 		return step_preparing(db);
 	if (db->state == BUSY)
