@@ -8,6 +8,7 @@ teleops_SOURCES = \
 	cli/export.c \
 	cli/admin.c \
 	cli/status.c \
+	cli/task.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \

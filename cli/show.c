@@ -2,6 +2,7 @@
 
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { COLUMNS = 16 };
 
@@ -20,6 +21,23 @@ static int width(const char *s)
 	return n;
 }
 
+/* Control characters (C0, DEL, C1) become '?'; of them lines stays what it is in a text of several lines. */
+static void put_clean(const char *s, bool lines)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0) {
+			putchar('?');
+			s++;
+		} else if ((c < 0x20 || c == 0x7f) && !(lines && (c == '\n' || c == '\t'))) {
+			putchar('?');
+		} else {
+			putchar(c);
+		}
+	}
+}
+
 static void print_row(struct json_object *row, const int *widths, bool heads)
 {
 	int i = 0;
@@ -28,7 +46,9 @@ static void print_row(struct json_object *row, const int *widths, bool heads)
 	{
 		const char *text = heads ? key : cell(value);
 
-		printf("  %s%*s", text, i < COLUMNS ? widths[i] - width(text) : 0, "");
+		fputs("  ", stdout);
+		put_clean(text, false);
+		printf("%*s", i < COLUMNS ? widths[i] - width(text) : 0, "");
 		i++;
 	}
 	putchar('\n');
@@ -59,6 +79,13 @@ static void print_table(const char *title, struct json_object *rows)
 		print_row(json_object_array_get_idx(rows, i), widths, false);
 }
 
+static void print_fact(const char *key, const char *value)
+{
+	printf("%-20s ", key);
+	put_clean(value, false);
+	putchar('\n');
+}
+
 void show_plain(struct json_object *o)
 {
 	json_object_object_foreach(o, key, value)
@@ -66,8 +93,18 @@ void show_plain(struct json_object *o)
 		if (json_object_is_type(value, json_type_array))
 			print_table(key, value);
 		else
-			printf("%-20s %s\n", key, cell(value));
+			print_fact(key, cell(value));
 	}
+}
+
+void show_text(const char *title, const char *text)
+{
+	size_t n = strlen(text);
+
+	printf("\n%s\n", title);
+	put_clean(text, true);
+	if (n && text[n - 1] != '\n')
+		putchar('\n');
 }
 
 void show_json(struct json_object *o)

@@ -41,6 +41,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \
 	schema/telemanager/functions/tasks.sql \
-	schema/telemanager/functions/text.sql
+	schema/telemanager/functions/text.sql \
+	schema/telemanager/functions/timeline.sql
 schemateleappdir = $(schemadir)/teleapp
 dist_schemateleapp_DATA = schema/teleapp/0001-example.sql
