@@ -34,7 +34,7 @@ enum tele_err bot_check_secret(const struct tele_conf *conf, struct tele_buf *wh
 	if (!secret || !*secret)
 		tele_buf_str(why, "setting webhook_secret is missing; name the file that telebot.fcgi reads in webhook_secret_file");
 	else if (strlen(secret) > SECRET_MOST || secret[strspn(secret, WORD)])
-		tele_buf_str(why, "webhook_secret may hold A-Z a-z 0-9 _ - alone, 256 of them at most; make another, as with openssl rand -hex 32");
+		tele_buf_str(why, "webhook_secret may hold A-Z a-z 0-9 _ - alone, 256 at most; make another, as with openssl rand -hex 32");
 	else
 		return TELE_OK;
 	return TELE_INVALID;
@@ -80,7 +80,8 @@ void bot_wait(struct tele_telegram *t, struct tele_answer *a)
 
 bool bot_ask(struct tele_telegram *t, const char *method, struct json_object *params, struct tele_answer *a)
 {
-	enum tele_err rc = tele_telegram_call(t, method, params ? json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN) : "{}", NULL);
+	const char *body = params ? json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN) : "{}";
+	enum tele_err rc = tele_telegram_call(t, method, body, NULL);
 
 	json_object_put(params);
 	if (rc == TELE_OK)

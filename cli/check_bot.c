@@ -119,7 +119,8 @@ static void judge_polling(struct doctor *d, struct finding *f)
 	if (!d->facts)
 		check_warn(f, "see database", "none is set; whether teleops poll runs is not known");
 	else if (!check_flag(d->facts, "poller"))
-		check_fail(f, "run teleops webhook set URL, or start teleops poll", "none is set, and no teleops poll runs: nobody takes updates");
+		check_fail(f, "run teleops webhook set URL, or start teleops poll",
+		    "none is set, and no teleops poll runs: nobody takes updates");
 	else
 		check_ok(f, "none is set, teleops poll takes the updates");
 }
@@ -137,7 +138,8 @@ void check_webhook(struct doctor *d, struct finding *f)
 		return;
 	}
 	if (wanted && strcmp(url, wanted))
-		check_fail(f, "run teleops webhook set with the one that is right", "Telegram delivers to %s, webhook_url is %s", url, wanted);
+		check_fail(f, "run teleops webhook set with the one that is right",
+		    "Telegram delivers to %s, webhook_url is %s", url, wanted);
 	judge_error(f, info);
 	judge_kinds(f, info);
 	if (pending > PENDING_MOST)

@@ -74,7 +74,8 @@ void check_exec_dir(struct doctor *d, struct finding *f)
 	struct stat st;
 
 	if (program_check_path(path, resolved, &why) != TELE_OK)
-		check_fail(f, "the engine runs nothing from there: it, and all above it, must be root's and writable by nobody else", "%s", tele_buf_text(&why));
+		check_fail(f, "the engine runs nothing from there: it, and all above it, must be root's and writable by nobody else",
+		    "%s", tele_buf_text(&why));
 	else if (stat(resolved, &st) || !S_ISDIR(st.st_mode))
 		check_fail(f, "name a directory in exec_dir", "%s is no directory", path);
 	else

@@ -77,7 +77,8 @@ void check_database(struct doctor *d, struct finding *f)
 			check_fail(f, "upgrade it to 15 or newer", "PostgreSQL %s is too old", PQparameterStatus(d->db, "server_version"));
 		res = pg_query(d->db, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean", 0, NULL, &why);
 		if (res && PQgetvalue(res, 0, 0)[0] == 't')
-			check_fail(f, "name the primary, or several hosts with target_session_attrs=read-write", "%s can only be read: a standby", PQhost(d->db));
+			check_fail(f, "name the primary, or several hosts with target_session_attrs=read-write",
+			    "%s can only be read: a standby", PQhost(d->db));
 		PQclear(res);
 		check_ok(f, "PostgreSQL %s on %s", PQparameterStatus(d->db, "server_version"), PQhost(d->db));
 		load_facts(d);
@@ -112,8 +113,8 @@ void check_grants(struct doctor *d, struct finding *f)
 	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 
-		check_fail(f, "run psql -f SCHEMA_DIR/telemanager/grants.sql as the owner; roles.sql as a superuser where a role itself is missing", "%s lacks %s",
-		    check_text(o, "role"), check_text(o, "lacks"));
+		check_fail(f, "run psql -f SCHEMA_DIR/telemanager/grants.sql as the owner; roles.sql as a superuser where a role is missing",
+		    "%s lacks %s", check_text(o, "role"), check_text(o, "lacks"));
 	}
 	if (list)
 		check_ok(f, "each role has what its program needs");
@@ -158,10 +159,11 @@ void check_replication(struct doctor *d, struct finding *f)
 	if (!d->facts)
 		return;
 	if (!standbys && *names)
-		check_fail(f, "start the standby, or empty it", "synchronous_standby_names is \"%s\" and no standby is there: commits wait", names);
+		check_fail(f, "start the standby, or empty it",
+		    "synchronous_standby_names is \"%s\" and no standby is there: commits wait", names);
 	else if (standbys && !*names)
-		check_warn(f, "set synchronous_standby_names, else a failover can lose what was acknowledged", "%lld %s, none of them synchronous", standbys,
-		    standbys == 1 ? "standby" : "standbys");
+		check_warn(f, "set synchronous_standby_names, else a failover can lose what was acknowledged",
+		    "%lld %s, none of them synchronous", standbys, standbys == 1 ? "standby" : "standbys");
 	else if (standbys && !synchronous && check_flag(d->facts, "sees_others"))
 		check_warn(f, "see pg_stat_replication", "%lld standbys, none of them in sync now", standbys);
 	else if (standbys)
@@ -183,10 +185,11 @@ void check_transactions(struct doctor *d, struct finding *f)
 	for (int i = 0; i < 2; i++)
 		if (seconds > open_s[i] || transactions > behind[i])
 			(i ? check_fail : check_warn)(f, "end it: SELECT pg_terminate_backend(pid)",
-			    "pid %lld (%s, %s) holds one open for %lld s and %lld transactions: nothing since can be vacuumed", check_number(o, "pid"),
-			    check_text(o, "who"), check_text(o, "program"), seconds, transactions);
+			    "pid %lld (%s, %s) holds one open for %lld s and %lld transactions: nothing since can be vacuumed",
+			    check_number(o, "pid"), check_text(o, "who"), check_text(o, "program"), seconds, transactions);
 	if (check_number(d->facts, "prepared"))
-		check_fail(f, "see pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED", "%lld prepared ones are forgotten", check_number(d->facts, "prepared"));
+		check_fail(f, "see pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED",
+		    "%lld prepared ones are forgotten", check_number(d->facts, "prepared"));
 	if (!check_flag(d->facts, "sees_others"))
 		check_warn(f, "run this version's roles.sql as a superuser", "this role cannot see since when others are open");
 	check_ok(f, "none is old");
@@ -197,7 +200,8 @@ void check_history(struct doctor *d, struct finding *f)
 	if (!d->facts)
 		return;
 	if (check_flag(d->facts, "history_default"))
-		check_fail(f, "move its rows to partitions of their months; they stand in the way of new ones", "task_history_default is not empty: a partition was missing");
+		check_fail(f, "move its rows to partitions of their months; they stand in the way of new ones",
+		    "task_history_default is not empty: a partition was missing");
 	if (!check_flag(d->facts, "history_ahead"))
 		check_fail(f, "start an engine, which makes partitions", "task_history has no partition for the next month");
 	check_ok(f, "partitions are ahead");
@@ -218,7 +222,8 @@ void check_database_clock(struct doctor *d, struct finding *f)
 	if (!d->facts)
 		return;
 	if (fabs(d->clock_off_s) > CLOCK_S)
-		check_warn(f, "let NTP set both clocks", "the database's clock is %.0f s %s this host's", fabs(d->clock_off_s), d->clock_off_s < 0 ? "behind" : "before");
+		check_warn(f, "let NTP set both clocks",
+		    "the database's clock is %.0f s %s this host's", fabs(d->clock_off_s), d->clock_off_s < 0 ? "behind" : "before");
 	else
 		check_ok(f, "as this host's");
 }
@@ -235,7 +240,8 @@ void check_engines(struct doctor *d, struct finding *f)
 	for (size_t i = 0; gone && i < json_object_array_length(gone); i++) {
 		struct json_object *o = json_object_array_get_idx(gone, i);
 
-		check_warn(f, "start it again, or nothing if it is gone for good", "%s went away %lld s ago", check_text(o, "engine"), check_number(o, "seconds"));
+		check_warn(f, "start it again, or nothing if it is gone for good",
+		    "%s went away %lld s ago", check_text(o, "engine"), check_number(o, "seconds"));
 	}
 	check_ok(f, "%lld alive", alive);
 }
@@ -255,14 +261,14 @@ void check_queues(struct doctor *d, struct finding *f)
 	for (size_t i = 0; unserved && i < json_object_array_length(unserved); i++) {
 		struct json_object *o = json_object_array_get_idx(unserved, i);
 
-		check_fail(f, "name the queue in setting queues of an engine, or change the command's", "no engine serves queue %s (%s)", check_text(o, "queue"),
-		    check_text(o, "commands"));
+		check_fail(f, "name the queue in setting queues of an engine, or change the command's",
+		    "no engine serves queue %s (%s)", check_text(o, "queue"), check_text(o, "commands"));
 	}
 	for (size_t i = 0; odd && i < json_object_array_length(odd); i++) {
 		struct json_object *o = json_object_array_get_idx(odd, i);
 
-		check_warn(f, "look for a typing mistake in its setting queues", "engine %s serves queue %s, which does not exist", check_text(o, "engine"),
-		    check_text(o, "queue"));
+		check_warn(f, "look for a typing mistake in its setting queues",
+		    "engine %s serves queue %s, which does not exist", check_text(o, "engine"), check_text(o, "queue"));
 	}
 	check_ok(f, "each one that is used is served");
 }
@@ -276,8 +282,8 @@ void check_programs(struct doctor *d, struct finding *f)
 	for (size_t i = 0; missing && i < json_object_array_length(missing); i++) {
 		struct json_object *o = json_object_array_get_idx(missing, i);
 
-		check_warn(f, "put it into exec_dir and send the engine HUP", "no engine of its queue has %s (%s)", check_text(o, "program"),
-		    check_text(o, "commands"));
+		check_warn(f, "put it into exec_dir and send the engine HUP",
+		    "no engine of its queue has %s (%s)", check_text(o, "program"), check_text(o, "commands"));
 	}
 	check_ok(f, "each command's is there");
 }

@@ -26,7 +26,8 @@ static void check_socket(struct finding *f, const char *path, const char *todo)
 	else if (errno == EACCES)
 		check_warn(f, "run teleops doctor as root", "%s may not be tried by this user", path);
 	else if (errno == EAGAIN)
-		check_fail(f, "it hangs, or more connect than its setting acceptors allows; see its log", "%s: all its places are taken", path);
+		check_fail(f, "it hangs, or more connect than its setting acceptors allows; see its log",
+		    "%s: all its places are taken", path);
 	else
 		check_fail(f, todo, "%s: %s", path, errno == ECONNREFUSED ? "nobody listens" : strerror(errno));
 	if (fd >= 0)
@@ -94,7 +95,8 @@ static X509 *served_certificate(CURL *easy)
 static void compare_certificate(struct doctor *d, struct finding *f, CURL *easy)
 {
 	struct tele_buf why = {0};
-	X509 *ours = d->conf->certificate ? read_certificate(d->conf->certificate, &why) : NULL, *served = ours ? served_certificate(easy) : NULL;
+	X509 *ours = d->conf->certificate ? read_certificate(d->conf->certificate, &why) : NULL;
+	X509 *served = ours ? served_certificate(easy) : NULL;
 
 	if (ours && served && X509_cmp(ours, served))
 		check_warn(f, "reload nginx, or correct the setting", "nginx serves another certificate than %s", d->conf->certificate);
@@ -142,6 +144,8 @@ void check_admin_port(struct doctor *d, struct finding *f)
 	check_port(d, f, d->conf->admin_port, "/healthz", "see nginx: nginx -t, and listen in its site file");
 }
 
+static const char renew[] = "renew it, reload nginx; a self-signed one goes to Telegram again with teleops webhook set --certificate";
+
 static void judge_dates(struct finding *f, const char *path, const X509 *x)
 {
 	int days = 0, seconds = 0;
@@ -151,9 +155,9 @@ static void judge_dates(struct finding *f, const char *path, const X509 *x)
 	else if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)))
 		check_fail(f, "make another", "%s has no end that can be read", path);
 	else if (days < 0 || seconds < 0)
-		check_fail(f, "renew it, reload nginx; a self-signed one goes to Telegram again with teleops webhook set --certificate", "%s expired %d days ago", path, -days);
+		check_fail(f, renew, "%s expired %d days ago", path, -days);
 	else if (days < CERTIFICATE_DAYS)
-		check_warn(f, "renew it, reload nginx; a self-signed one goes to Telegram again with teleops webhook set --certificate", "%s expires in %d days", path, days);
+		check_warn(f, renew, "%s expires in %d days", path, days);
 	else
 		check_ok(f, "%s is good for %d days", path, days);
 }

@@ -125,7 +125,8 @@ struct json_object *check_list(struct json_object *o, const char *key)
 static void print_line(const char *name, const struct finding *f)
 {
 	if (f->level != LEVEL_UNKNOWN)
-		printf("%-4s  %s: %s%s%s\n", level_names[f->level], name, tele_buf_text(&f->text), f->todo ? "; " : "", f->todo ? f->todo : "");
+		printf("%-4s  %s: %s%s%s\n", level_names[f->level], name, tele_buf_text(&f->text), f->todo ? "; " : "",
+		    f->todo ? f->todo : "");
 	fflush(stdout);
 }
 
@@ -145,7 +146,8 @@ static void finish(bool json, struct json_object *list, const int *counts)
 	struct json_object *all = json_object_new_object();
 
 	if (!json)
-		printf("%d ok, %d warn, %d failed, %d not looked at\n", counts[LEVEL_OK], counts[LEVEL_WARN], counts[LEVEL_FAIL], counts[LEVEL_UNKNOWN]);
+		printf("%d ok, %d warn, %d failed, %d not looked at\n", counts[LEVEL_OK], counts[LEVEL_WARN], counts[LEVEL_FAIL],
+		    counts[LEVEL_UNKNOWN]);
 	json_object_object_add(all, "checks", list);
 	json_object_object_add(all, "failed", json_object_new_int(counts[LEVEL_FAIL]));
 	json_object_object_add(all, "warned", json_object_new_int(counts[LEVEL_WARN]));

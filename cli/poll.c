@@ -60,7 +60,8 @@ static void take_signals(struct poller *p)
 static bool ask(struct poller *p, const char *method, struct json_object *params, long timeout_s, struct tele_answer *a)
 {
 	struct curl_waitfd fds[] = {{.fd = p->stop, .events = CURL_WAIT_POLLIN}, {.fd = p->hup, .events = CURL_WAIT_POLLIN}};
-	enum tele_err rc = tele_telegram_call_within(p->telegram, method, json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN), timeout_s, NULL);
+	const char *body = json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN);
+	enum tele_err rc = tele_telegram_call_within(p->telegram, method, body, timeout_s, NULL);
 
 	json_object_put(params);
 	*a = (struct tele_answer){.verdict = TELE_TG_AWAY, .words = "no memory"};
@@ -119,8 +120,8 @@ static void back_off(struct poller *p, const struct tele_answer *a)
 	double seconds = pause_after(p, a);
 
 	if (!told)
-		tele_log(TELE_WARN, t->event, tele_int("code", a->code), tele_str("error", a->words), tele_int("again_in_s", (long long)ceil(seconds)),
-		    tele_str("todo", t->todo));
+		tele_log(TELE_WARN, t->event, tele_int("code", a->code), tele_str("error", a->words),
+		    tele_int("again_in_s", (long long)ceil(seconds)), tele_str("todo", t->todo));
 	p->trouble = a->code;
 	rest(p, seconds);
 }
@@ -301,8 +302,8 @@ int verb_poll(const struct call *c)
 
 void poll_describe(void)
 {
-	printf("\nIt stays in the foreground, for a supervisor to start. It takes the webhook away first; only one poller can have a bot. Give it\n"
-	       "the database role teleops_bot, as telebot.fcgi has it, and the bot's token.\n\n"
+	printf("\nIt stays in the foreground, for a supervisor to start. It takes the webhook away first; only one poller can have a bot.\n"
+	       "Give it the database role teleops_bot, as telebot.fcgi has it, and the bot's token.\n\n"
 	       "  TERM, INT   ends at once; what was not committed comes again\n"
 	       "  HUP         reads the log settings again\n");
 }

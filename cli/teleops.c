@@ -25,8 +25,8 @@ static const struct verb {
 	"makes an administrator; the password comes from TELEOPS_ADMIN_PASSWORD or standard input", verb_admin_create, NULL, 1, 1,
 	" --generate --reset-password --first-name --last-name ", false},
     {"status", "[--json]", "shows tasks, messages, engines and the bot", verb_status, NULL, 0, 0, " --json ", false},
-    {"task show", "N [--json]", "shows what became of a task: its times, messages, record, and the end of its output", verb_task_show, NULL, 1, 1,
-	" --json ", false},
+    {"task show", "N [--json]", "shows what became of a task: its times, messages, record, and the end of its output", verb_task_show,
+	NULL, 1, 1, " --json ", false},
     {"audit verify", "[--head SHA256] [--json]", "follows the seals over the record; --head: one noted earlier must be among them",
 	verb_audit_verify, NULL, 0, 0, " --head --json ", false},
     {"webhook set", "[URL] [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",
@@ -35,9 +35,10 @@ static const struct verb {
     {"webhook info", "[--json]", "shows what Telegram says of the webhook", verb_webhook_info, NULL, 0, 0, " --json ", false},
     {"webhook delete", "[--drop-pending] [--json]", "takes the webhook away; updates wait for the next one, or for teleops poll",
 	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json ", false},
-    {"poll", "", "takes updates by long polling, where no webhook can be reached; runs until it is told to stop", verb_poll, poll_describe, 0, 0,
-	" ", false},
-    {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0, " --json ", true},
+    {"poll", "", "takes updates by long polling, where no webhook can be reached; runs until it is told to stop", verb_poll, poll_describe,
+	0, 0, " ", false},
+    {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
+	" --json ", true},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };

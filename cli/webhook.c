@@ -54,7 +54,8 @@ static bool check_url(const struct call *c, const char *text)
 	if (!is_port(port)) {
 		bool telegram = bot_is_telegram(c->conf);
 
-		fprintf(stderr, "teleops webhook set: %sTelegram connects to ports 443, 80, 88 and 8443, not to %s\n", telegram ? "" : "note: ", port);
+		fprintf(stderr, "teleops webhook set: %sTelegram connects to ports 443, 80, 88 and 8443, not to %s\n",
+		    telegram ? "" : "note: ", port);
 		if (telegram)
 			return false;
 	}
@@ -129,7 +130,7 @@ static bool set(const struct call *c, struct tele_telegram *t, const char *url, 
 	return a.verdict == TELE_TG_OK || tell_failure(c, "setWebhook", &a);
 }
 
-/* Dates as people read them: names of Telegram's that end so hold seconds since 1970. */
+/* A list in one line; a date as people read it: names of Telegram's that end so hold seconds since 1970. */
 static struct json_object *readable(const char *key, struct json_object *value)
 {
 	size_t n = strlen(key);
@@ -137,6 +138,8 @@ static struct json_object *readable(const char *key, struct json_object *value)
 	char text[32];
 	struct tm tm;
 
+	if (json_object_is_type(value, json_type_array))
+		return json_object_new_string(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 	if (n < 5 || strcmp(key + n - 5, "_date"))
 		return json_object_get(value);
 	strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", gmtime_r(&at, &tm));
@@ -154,10 +157,7 @@ static void print_info(struct json_object *info)
 		snprintf(words, sizeof words, "%s", key);
 		for (char *p = words; (p = strchr(p, '_'));)
 			*p = ' ';
-		if (json_object_is_type(value, json_type_array))
-			json_object_object_add(plain, words, json_object_new_string(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN)));
-		else
-			json_object_object_add(plain, words, readable(key, value));
+		json_object_object_add(plain, words, readable(key, value));
 	}
 	show_plain(plain);
 	json_object_put(plain);

@@ -148,7 +148,7 @@ class Stack:
     def stop(self):
         """Stops it; what a sanitizer had to say, if it was built with one, fails the test."""
         self.control(os.path.join(self.dir, "app/demo"), "stop")
-        said = [line for name in (*PARTS, "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
+        said = [line for name in (*PARTS, "telepoll", "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
                 for line in self.logged(name).splitlines()
                 if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
         self.control(os.path.join(self.dir, "app/demo"), "reset")

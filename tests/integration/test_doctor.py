@@ -41,6 +41,7 @@ class Findings(dict):
         super().__init__({c["check"]: (c["level"], c["finding"], c["todo"]) for c in told["checks"]})
         plain = subprocess.run([program, "doctor"], env=merged, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
         self.lines = plain.stdout.decode().splitlines()
+        assert b"Sanitizer" not in done.stderr + plain.stderr and b"runtime error" not in done.stderr + plain.stderr
         assert plain.returncode == done.returncode == (1 if told["failed"] else 0)
         for secret in ("TELEOPS_BOT_TOKEN", "TELEOPS_WEBHOOK_SECRET"):
             text = (done.stdout + done.stderr + plain.stdout + plain.stderr).decode()

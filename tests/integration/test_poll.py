@@ -3,11 +3,12 @@ import collections
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
-from stack import CROWD, Stack
+from stack import CROWD, SOURCE, Stack
 from test_load import safely
 
 
@@ -216,3 +217,19 @@ def test_settings_it_needs(stack, env, complaint):
 def test_polling_and_set_webhook_exclude_each_other(stage):
     with pytest.raises(RuntimeError, match="exclude each other"):
         Stack(stage, flags=("--set-webhook",), TELEOPS_DEMO_POLL="yes")
+
+
+@pytest.mark.parametrize("given, base, simulated, polling", [
+    ({}, "http://127.0.0.1:8081", True, False),
+    ({"TELEOPS_DEMO_POLL": "yes"}, "http://127.0.0.1:8081", True, True),
+    ({"TELEOPS_BOT_TOKEN": "1:x"}, "https://api.telegram.org", False, True),
+    ({"TELEOPS_BOT_TOKEN": "1:x", "TELEOPS_API_BASE": "https://api.telegram.org"}, "https://api.telegram.org", False, True),
+    ({"TELEOPS_BOT_TOKEN": "1:x", "TELEOPS_API_BASE": "http://127.0.0.1:9"}, "http://127.0.0.1:9", False, False),
+    ({"TELEOPS_API_BASE": "http://127.0.0.1:9", "TELEOPS_DEMO_POLL": "yes"}, "http://127.0.0.1:9", False, True),
+], ids=lambda v: "+".join(v) if isinstance(v, dict) else None)
+def test_a_token_alone_means_the_real_telegram(tmp_path, given, base, simulated, polling):
+    sys.path.insert(0, os.path.join(SOURCE, "deploy/demo"))
+    from layout import Layout  # pylint: disable=import-outside-toplevel
+    at = Layout({"TELEOPS_DEMO_DIR": str(tmp_path), **given}, (0, 0))
+    assert (at.api_base, at.simulated, at.polling) == (base, simulated, polling)
+    assert at.common()["TELEOPS_API_BASE"] == base
