@@ -78,9 +78,11 @@ static void free_call(struct call *c)
 	free(c);
 }
 
-/* What was sent is let go at once, it may be large; the handle is kept for the next call. */
+/* What was sent is let go at once, it may be large; the handle is kept for the next call, and must not remember it. */
 static void put_aside(struct tele_telegram *t, struct call *c)
 {
+	curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(c->easy, CURLOPT_MIMEPOST, NULL);
 	curl_mime_free(c->form);
 	c->form = NULL;
 	free(c->body);
