@@ -43,6 +43,8 @@ class BenchStack(Stack):
             self.sql("ANALYZE")
             if self.env["DEMO_CHAT_URL"]:
                 self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + PEOPLE))})
+                # The bot's name makes a new version of the catalogue: let that be over.
+                self.wait(lambda: self.sql("SELECT username <> '' FROM bot_status")[0][0])
         except BaseException:
             self.stop()
             raise

@@ -103,6 +103,7 @@ def measure(bed):
             load(stack, port, 2)
             if stack.count("chat") == PEOPLE:
                 break
+        stack.sql("ANALYZE")
         runs = [(load(stack, bare.port, seconds), admitted(stack, port, seconds)) for _ in range(rounds)]
         memory = machine.pss(machine.tree(stack.pid("telebot"))) / 1024
     finally:

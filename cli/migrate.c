@@ -20,7 +20,7 @@ struct migration {
 
 /*
  * Two kinds of files make a database: numbered migrations, each applied once and never changed again, for what holds data; and
- * standing files (functions, texts, grants), which say what holds now and are applied again, all of them, when one has changed.
+ * standing files (functions, texts, plans, grants), which say what holds now and are applied again, all of them, when one has changed.
  */
 struct files {
 	struct migration *numbered, *standing;
@@ -101,7 +101,7 @@ static bool load_standing(const char *directory, const char *part, const char *n
 /* functions/ first, then what builds on it; a database without them (teleapp) has none. -1 after saying what is wrong. */
 static int load_all_standing(const char *directory, struct migration **list)
 {
-	static const char *const last[] = {"texts.sql", "grants.sql"};
+	static const char *const last[] = {"texts.sql", "plans.sql", "grants.sql"};
 	struct tele_buf path = {0};
 	struct dirent **names = NULL;
 	int n, rc = 0;

@@ -21,6 +21,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/0017-pages.sql \
 	schema/telemanager/texts.sql \
+	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
 dist_schemafunctions_DATA = \

@@ -131,8 +131,10 @@ BEGIN
 		UPDATE chat h SET blocked_at = now() FROM outbox o, r
 		WHERE o.id = r.id AND r.outcome = 'blocked' AND h.chat_id = o.chat_id RETURNING h.chat_id, r.reason
 	), died AS (
+		-- Only where a chat was closed is the outbox read for what else waits for it.
 		DELETE FROM outbox o
-		WHERE o.id IN (SELECT r.id FROM r WHERE r.outcome IN ('dead', 'blocked')) OR (o.chat_id IN (SELECT s.chat_id FROM shut s) AND o.taken_by IS NULL)
+		WHERE o.id IN (SELECT r.id FROM r WHERE r.outcome IN ('dead', 'blocked')
+			UNION SELECT w.id FROM shut s, LATERAL (SELECT x.id FROM outbox x WHERE x.chat_id = s.chat_id AND x.taken_by IS NULL OFFSET 0) w)
 		RETURNING o.*
 	), buried AS (
 		INSERT INTO outbox_dead (id, op, chat_id, thread_id, reply_to, text, entities, markup, params, task_id, update_id, parts_sent, message_ids,
