@@ -16,6 +16,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0011-operator.sql \
 	schema/telemanager/0012-whole-spine.sql \
 	schema/telemanager/0013-pages.sql \
+	schema/telemanager/0014-people.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -26,7 +27,11 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
+	schema/telemanager/functions/manager_account.sql \
+	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
+	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/page.sql \

@@ -201,19 +201,25 @@ static bool is_known(const char *const *names, const char *name)
 	return names && *names;
 }
 
-static struct json_object *act_input(const struct visit *v, const char *action)
+/*
+ * A button in a row, one = "approve:17", acts on that row at once; else action is for those that are ticked (id), and asked for once
+ * more (confirmed).
+ */
+static struct json_object *act_input(const struct visit *v, const char *action, const char *one)
 {
 	struct json_object *input = json_object_new_object(), *ids = json_object_new_array();
 	const char *id;
 	size_t at = 0;
 
-	while ((id = request_next(&v->in.form, "id", &at)) != NULL)
+	if (one)
+		json_object_array_add(ids, json_object_new_string(one));
+	while (!one && (id = request_next(&v->in.form, "id", &at)) != NULL)
 		json_object_array_add(ids, json_object_new_string(id));
 	page_set_text(input, "action", action);
 	page_set(input, "ids", ids);
 	/* What an action may be told besides: the role to give, for one. */
 	page_set_text(input, "value", request_get(&v->in.form, "value"));
-	page_set_bool(input, "confirmed", request_has(&v->in.form, "confirmed"));
+	page_set_bool(input, "confirmed", one || request_has(&v->in.form, "confirmed"));
 	return input;
 }
 
@@ -230,19 +236,18 @@ static enum tele_err show_action(struct visit *v, const char *action, struct jso
 	return render(v, "action", said);
 }
 
-enum tele_err list_act(struct visit *v)
+static enum tele_err act(struct visit *v, const char *action, const char *one)
 {
-	const char *action = request_get(&v->in.form, "action");
 	struct json_object *input, *said = NULL, *done;
 	enum tele_err rc;
 
 	if (!is_known(v->route->family->actions, action))
 		return TELE_INVALID;
-	if (!request_has(&v->in.form, "id")) {
+	if (!one && !request_has(&v->in.form, "id")) {
 		page_flash(v, "nothing_ticked", NULL);
 		return page_redirect(v, v->route->family->path);
 	}
-	input = act_input(v, action);
+	input = act_input(v, action, one);
 	rc = page_ask(v, v->route->family->act, input, &said);
 	json_object_put(input);
 	if (rc != TELE_OK)
@@ -253,4 +258,15 @@ enum tele_err list_act(struct visit *v)
 	page_flash(v, page_text(said, "flash"), json_object_get(done));
 	json_object_put(said);
 	return page_redirect(v, v->route->family->path);
+}
+
+enum tele_err list_act(struct visit *v)
+{
+	const char *one = request_get(&v->in.form, "one"), *id = strchr(one, ':');
+	char action[32];
+
+	if (!id)
+		return act(v, request_get(&v->in.form, "action"), NULL);
+	snprintf(action, sizeof action, "%.*s", (int)(id - one), one);
+	return act(v, action, id + 1);
 }

@@ -81,7 +81,7 @@ BEGIN
 	SELECT * INTO u FROM app_user x WHERE x.id = s.user_id AND x.enabled AND x.password_hash IS NOT NULL;
 	SELECT jsonb_object_agg(a.area, g.can_change ORDER BY g.can_change) INTO may FROM admin_permission g
 	CROSS JOIN LATERAL (SELECT g.area WHERE g.area <> '*' UNION ALL
-		SELECT unnest(ARRAY['people', 'commands', 'tasks', 'engines', 'chats', 'outbox', 'audit', 'settings', 'administrators', 'backup']) WHERE g.area = '*') a
+		SELECT unnest(admin_areas()) WHERE g.area = '*') a
 	WHERE g.user_id = u.id;
 	IF may IS NULL THEN
 		RETURN NULL;
@@ -90,7 +90,7 @@ BEGIN
 	IF s.seen_at < now() - interval '20 seconds' THEN
 		UPDATE web_session x SET seen_at = now(), address = (p_visit ->> 'address')::inet WHERE x.id_hash = s.id_hash;
 	END IF;
-	RETURN jsonb_build_object('user', u.id, 'zone', coalesce(page_zone(u.timezone), 'UTC'),
+	RETURN jsonb_build_object('user', u.id, 'must_change', u.password_temporary, 'zone', coalesce(page_zone(u.timezone), 'UTC'),
 		'who', jsonb_build_object('login', u.login, 'name', user_name(u.id), 'zone', coalesce(page_zone(u.timezone), 'UTC')),
 		'may', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k),
 		'change', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k WHERE k.value = 'true'),

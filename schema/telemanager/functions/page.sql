@@ -132,9 +132,11 @@ COMMENT ON FUNCTION page_shown(jsonb) IS 'A value of the record in a line';
 
 CREATE OR REPLACE FUNCTION page_changes(p_before jsonb, p_after jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
-	SELECT coalesce(jsonb_agg(jsonb_build_object('name', replace(k, '_', ' '), 'before', coalesce(page_shown(p_before -> k), ''), 'after', coalesce(page_shown(p_after -> k), '')) ORDER BY k), '[]')
-	FROM (SELECT jsonb_object_keys(coalesce(nullif(p_before, 'null'), '{}') || coalesce(nullif(p_after, 'null'), '{}')) AS k) x
-	WHERE p_before -> k IS DISTINCT FROM p_after -> k
+	SELECT coalesce(jsonb_agg(jsonb_build_object('name', replace(k, '_', ' '), 'before', b, 'after', a) ORDER BY k), '[]')
+	FROM (SELECT k, coalesce(page_shown(p_before -> k), '') AS b, coalesce(page_shown(p_after -> k), '') AS a
+		FROM (SELECT jsonb_object_keys(coalesce(nullif(p_before, 'null'), '{}') || coalesce(nullif(p_after, 'null'), '{}')) AS k) n
+		WHERE p_before -> k IS DISTINCT FROM p_after -> k) x
+	WHERE b <> '' OR a <> ''
 $$;
 COMMENT ON FUNCTION page_changes(jsonb, jsonb) IS 'What differs between two states of an object: name, before, after';
 
@@ -201,6 +203,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		WHEN 'group' THEN (SELECT name FROM user_group WHERE id = p_id)
 		WHEN 'role' THEN (SELECT name FROM role WHERE id = p_id)
 		WHEN 'user' THEN (SELECT login FROM app_user WHERE id = p_id)
+		WHEN 'administrator' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id) END
 $$;
 COMMENT ON FUNCTION page_object(text, bigint) IS 'The name that an object has in the record; null: there is no such object';
