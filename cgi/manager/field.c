@@ -318,7 +318,7 @@ static struct json_object *row_texts(const struct inline_table *t, struct json_o
 		for (const struct field *d = t->fields; d->name; d++) {
 			struct json_object *value = page_get(json_object_array_get_idx(rows, i), d->name);
 
-			if (!is_empty(value)) {
+			if (!is_empty(value) && (d->type != FIELD_BOOL || json_object_get_boolean(value))) {
 				tele_buf_str(&text, text.len ? " " : "");
 				add_text(&text, value, " ");
 			}

@@ -163,6 +163,7 @@ static void set_list(const struct visit *v, struct json_object *data)
 	set_turn(v, data, "next", "after");
 	set_turn(v, data, "previous", "before");
 	list_address(v, request_get(&v->in.query, "sort"), &address);
+	page_set_text(data, "here", tele_buf_text(&address));
 	if (turned)
 		page_set_text(data, "first", tele_buf_text(&address));
 	page_set_bool(data, "turned", page_get(data, "next") || turned);
@@ -223,16 +224,32 @@ static struct json_object *act_input(const struct visit *v, const char *action, 
 	return input;
 }
 
+/* Back to the list as it was filtered and sorted. */
+static enum tele_err back(struct visit *v)
+{
+	struct tele_buf address = {0};
+	enum tele_err rc;
+
+	list_address(v, request_get(&v->in.query, "sort"), &address);
+	rc = page_redirect(v, tele_buf_text(&address));
+	tele_buf_release(&address);
+	return rc;
+}
+
 /* Not confirmed yet: shows what it would be done to. Refused: shows why. */
 static enum tele_err show_action(struct visit *v, const char *action, struct json_object *said)
 {
 	struct json_object *is = json_object_new_object();
+	struct tele_buf here = {0};
 
 	page_set_bool(is, action, true);
 	page_set(said, "is", is);
 	page_set_text(said, "action", action);
 	page_set_text(said, "value", request_get(&v->in.form, "value"));
 	page_set_text(said, "base", v->route->family->path);
+	list_address(v, request_get(&v->in.query, "sort"), &here);
+	page_set_text(said, "here", tele_buf_text(&here));
+	tele_buf_release(&here);
 	return render(v, "action", said);
 }
 
@@ -245,7 +262,7 @@ static enum tele_err act(struct visit *v, const char *action, const char *one)
 		return TELE_INVALID;
 	if (!one && !request_has(&v->in.form, "id")) {
 		page_flash(v, "nothing_ticked", NULL);
-		return page_redirect(v, v->route->family->path);
+		return back(v);
 	}
 	input = act_input(v, action, one);
 	rc = page_ask(v, v->route->family->act, input, &said);
@@ -257,7 +274,7 @@ static enum tele_err act(struct visit *v, const char *action, const char *one)
 		return show_action(v, action, said);
 	page_flash(v, page_text(said, "flash"), json_object_get(done));
 	json_object_put(said);
-	return page_redirect(v, v->route->family->path);
+	return back(v);
 }
 
 enum tele_err list_act(struct visit *v)
