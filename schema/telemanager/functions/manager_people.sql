@@ -269,7 +269,7 @@ BEGIN
 		WHEN 'give_role' THEN jsonb_build_object('roles', config_sorted((before -> 'roles') || to_jsonb(p_value)))
 		WHEN 'take_role' THEN jsonb_build_object('roles', (before -> 'roles') - p_value) END;
 	IF after = before THEN
-		RETURN NULL;
+		RETURN '';
 	ELSIF p_action = 'disable' THEN
 		refused := admin_untouchable(p_visit, u.id);
 	END IF;
@@ -279,7 +279,7 @@ BEGIN
 	END IF;
 	RETURN refused;
 END $$;
-COMMENT ON FUNCTION user_act(jsonb, app_user, text, text) IS 'Does an action of the list to one person; why not, or null';
+COMMENT ON FUNCTION user_act(jsonb, app_user, text, text) IS 'Does an action of the list to one person; null: done, empty: it was so already, else why not';
 
 CREATE OR REPLACE FUNCTION manager_user_act(p_visit jsonb, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -296,7 +296,7 @@ BEGIN
 			reason := user_act(p_visit, u, p ->> 'action', p ->> 'value');
 			IF reason IS NULL THEN
 				done := done + 1;
-			ELSE
+			ELSIF reason <> '' THEN
 				refused := refused || u.login;
 			END IF;
 		END LOOP;

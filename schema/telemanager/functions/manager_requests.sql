@@ -33,17 +33,17 @@ COMMENT ON FUNCTION manager_requests(jsonb, jsonb) IS 'List of strangers; those 
 CREATE OR REPLACE FUNCTION request_approve(p_visit jsonb, j join_request, p_role text) RETURNS text
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
-	login text := login_free(j.username, j.telegram_id);
+	made text := login_free(j.username, j.telegram_id);
 	u app_user;
 BEGIN
-	PERFORM config_apply_user(config_defaults('user') || jsonb_build_object('login', login, 'first_name', left(coalesce(nullif(j.name, ''), j.username), 64),
+	PERFORM config_apply_user(config_defaults('user') || jsonb_build_object('login', made, 'first_name', left(coalesce(nullif(j.name, ''), j.username), 64),
 		'roles', CASE WHEN p_role = '' THEN '[]' ELSE jsonb_build_array(p_role) END, 'telegram_ids', jsonb_build_array(j.telegram_id)));
-	SELECT * INTO u FROM app_user x WHERE x.login = request_approve.login;
+	SELECT * INTO u FROM app_user x WHERE x.login = made;
 	UPDATE telegram_account a SET username = j.username, name = j.name, language = j.language WHERE a.telegram_id = j.telegram_id;
 	UPDATE join_request x SET state = 'approved', decided_by = (p_visit ->> 'user')::bigint, decided_at = now() WHERE x.telegram_id = j.telegram_id;
-	PERFORM page_record(p_visit, 'created', 'user ' || login, NULL, config_user(u));
+	PERFORM page_record(p_visit, 'created', 'user ' || made, NULL, config_user(u));
 	PERFORM chat_tell(j.chat_id, say('approved', jsonb_build_object('name', user_name(u.id))));
-	RETURN login;
+	RETURN made;
 END $$;
 COMMENT ON FUNCTION request_approve(jsonb, join_request, text) IS 'Makes a person of a stranger, tells them; the login';
 
