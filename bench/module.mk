@@ -1,8 +1,12 @@
-# What is measured. Built only on demand: make bench-programs
-EXTRA_PROGRAMS += bench/template
+# What is measured: bench/run. Its programs are built only on demand: make bench-programs
+EXTRA_PROGRAMS += bench/template bench/bare.fcgi
 bench_template_SOURCES = bench/template.c
 bench_template_LDADD = libteleops.a $(JSON_LIBS)
+bench_bare_fcgi_SOURCES = bench/bare.c
+bench_bare_fcgi_LDADD = $(FCGI_LIBS)
 
 bench-programs: $(EXTRA_PROGRAMS)
 .PHONY: bench-programs
 CLEANFILES += $(EXTRA_PROGRAMS)
+EXTRA_DIST += bench/run bench/bed.py bench/claim.py bench/figures.py bench/idle.py bench/ingest.py bench/latency.py bench/machine.py bench/report.py \
+	bench/post.lua

@@ -22,6 +22,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/account.c cgi/manager/account.h \
 	cgi/manager/administrators.c cgi/manager/administrators.h \
 	cgi/manager/invites.c cgi/manager/invites.h \
+	cgi/manager/metrics.c cgi/manager/metrics.h \
 	cgi/manager/people.c cgi/manager/people.h
 telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
 

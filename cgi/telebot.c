@@ -7,9 +7,12 @@
 #include "lib/conf.h"
 #include "lib/gate.h"
 #include "lib/log.h"
+#include "lib/metric.h"
+#include "lib/secret.h"
 #include "lib/start.h"
 #include "lib/update.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +22,9 @@
 enum { BODY_MOST = 1024 * 1024 };
 
 struct telebot {
-	const char *secret;
+	pthread_rwlock_t lock; /* HUP changes the secret while requests compare theirs with it */
+	char *secret;
+	struct tele_metrics *metrics;
 	struct tele_gate *gate;
 };
 
@@ -39,14 +44,14 @@ static const struct answer {
 
 enum code { OK, BAD_REQUEST, FORBIDDEN, NOT_FOUND, BAD_METHOD, NO_LENGTH, TOO_LARGE, BAD_TYPE, UNAVAILABLE };
 
-/* Hashes are compared, so that the time taken tells neither the length nor the place of the first difference. */
-static bool secret_fits(const char *expected, const char *given)
+static bool knows_secret(struct telebot *t, FCGX_Request *r)
 {
-	unsigned char a[crypto_generichash_BYTES], b[crypto_generichash_BYTES];
+	bool fits;
 
-	crypto_generichash(a, sizeof a, (const unsigned char *)expected, strlen(expected), NULL, 0);
-	crypto_generichash(b, sizeof b, (const unsigned char *)given, strlen(given), NULL, 0);
-	return !sodium_memcmp(a, b, sizeof a);
+	pthread_rwlock_rdlock(&t->lock);
+	fits = tele_secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN"));
+	pthread_rwlock_unlock(&t->lock);
+	return fits;
 }
 
 static bool is_json(const char *type)
@@ -57,7 +62,7 @@ static bool is_json(const char *type)
 }
 
 /* What can be judged by the head alone; OK: read on. */
-static enum code judge_head(const struct telebot *t, FCGX_Request *r, long *length)
+static enum code judge_head(struct telebot *t, FCGX_Request *r, long *length)
 {
 	const char *text = serve_param(r, "CONTENT_LENGTH");
 	char *end;
@@ -66,7 +71,7 @@ static enum code judge_head(const struct telebot *t, FCGX_Request *r, long *leng
 		return NOT_FOUND;
 	if (strcmp(serve_param(r, "REQUEST_METHOD"), "POST"))
 		return BAD_METHOD;
-	if (!secret_fits(t->secret, serve_param(r, "HTTP_X_TELEGRAM_BOT_API_SECRET_TOKEN")))
+	if (!knows_secret(t, r))
 		return FORBIDDEN;
 	if (!is_json(serve_param(r, "CONTENT_TYPE")))
 		return BAD_TYPE;
@@ -93,7 +98,7 @@ static enum code admit_body(const struct telebot *t, const char *body, size_t n)
 	return rc == TELE_OK ? OK : UNAVAILABLE;
 }
 
-static enum code take(const struct telebot *t, FCGX_Request *r)
+static enum code take(struct telebot *t, FCGX_Request *r)
 {
 	long length = 0;
 	enum code code = judge_head(t, r, &length);
@@ -117,34 +122,59 @@ static enum code take(const struct telebot *t, FCGX_Request *r)
 
 static void handle(FCGX_Request *r, void *context)
 {
-	const struct answer *a = &answers[take(context, r)];
+	struct telebot *t = context;
+	const struct answer *a = &answers[take(t, r)];
+	char code[4];
 
+	if (a != &answers[OK]) {
+		snprintf(code, sizeof code, "%.3s", a->status);
+		tele_metric_add(t->metrics, TELE_METRIC_UPDATES_REFUSED, code, NULL, 1);
+	}
 	serve_answer(r, a->status, "text/plain", a->headers, a->body);
 }
 
 static void reload(void *context)
 {
-	(void)context;
-	tele_reload_log("telebot");
+	struct telebot *t = context;
+	struct tele_conf fresh;
+	char *former;
+
+	if (tele_reload("telebot", &fresh) != TELE_OK)
+		return;
+	if (fresh.webhook_secret) {
+		pthread_rwlock_wrlock(&t->lock);
+		former = t->secret;
+		t->secret = fresh.webhook_secret;
+		pthread_rwlock_unlock(&t->lock);
+		/* What was taken over is not the settings' to release. */
+		fresh.webhook_secret = former;
+	} else {
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", "setting webhook_secret is missing; the former one is used"));
+	}
+	tele_gate_set_rate(t->gate, fresh.person_rate);
+	tele_conf_release(&fresh);
 }
 
 static int run(struct tele_conf *conf)
 {
-	struct telebot t = {.secret = conf->webhook_secret};
+	struct telebot t = {.lock = PTHREAD_RWLOCK_INITIALIZER, .secret = strdup(conf->webhook_secret)};
 	struct tele_bell *bell;
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
-	if (sodium_init() < 0)
+	if (sodium_init() < 0 || !t.secret)
 		return EXIT_FAILURE;
-	bell = tele_bell_start(conf, "telebot bell");
-	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1) : NULL;
+	t.metrics = tele_metrics_new("telebot", NULL);
+	bell = tele_bell_start(conf, "telebot bell", t.metrics);
+	t.gate = bell ? tele_gate_start(conf, "telebot", bell, -1, t.metrics) : NULL;
 	if (t.gate)
 		rc = serve((int)conf->acceptors, handle, reload, &t);
 	if (t.gate)
 		tele_gate_stop(t.gate);
 	if (bell)
 		tele_bell_stop(bell);
+	tele_metrics_free(t.metrics);
+	free(t.secret);
 	tele_log(TELE_INFO, "stopped");
 	return rc == TELE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -155,7 +185,7 @@ int main(int argc, char **argv)
 	    "takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
 	    "  spawn-fcgi -n -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
 	    "  TERM, INT   takes no new request, finishes those begun\n"
-	    "  HUP         reads the log settings again\n",
+	    "  HUP         reads its settings again: secret, person_rate, log\n",
 	    {"database", "webhook_secret"}, run};
 
 	return tele_start(&telebot, argc, argv);

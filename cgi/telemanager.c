@@ -5,11 +5,13 @@
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
 #include "cgi/manager/invites.h"
+#include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
 #include "cgi/serve.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 #include "lib/start.h"
 #include "lib/totp.h"
 
@@ -18,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEALTH_MS = 2000, ACCEPTORS = 32 };
+enum { HEALTH_MS = 2000, METRICS_MS = 5000, ACCEPTORS = 32 };
 
 /* Pages of their own */
 
@@ -39,6 +41,47 @@ static enum tele_err show_health(struct visit *v)
 	return TELE_OK;
 }
 
+/* This program has nothing to do between requests: it tells its own figures when somebody asks for all. */
+static enum tele_err store_metrics(struct manager *m)
+{
+	const char *const *values;
+	PGresult *res = NULL;
+	enum tele_err rc = TELE_OK;
+
+	/* Two at once would each take the figures of the other. */
+	pthread_mutex_lock(&m->metrics_lock);
+	values = tele_metrics_take(m->metrics);
+	if (values)
+		rc = tele_pool_run(m->pool, TELE_STMT_METRIC_ADD, values, METRICS_MS, &res, NULL);
+	if (res && tele_db_bool(res, 0, 0))
+		tele_metrics_stored(m->metrics);
+	pthread_mutex_unlock(&m->metrics_lock);
+	PQclear(res);
+	return rc;
+}
+
+static enum tele_err show_metrics(struct visit *v)
+{
+	struct tele_buf why = {0};
+	PGresult *res = NULL;
+	enum tele_err rc;
+
+	if (!metrics_allowed(v->m->conf, v->sink)) {
+		metrics_refuse(v);
+		return TELE_OK;
+	}
+	rc = store_metrics(v->m);
+	/* A database that is away is waited for once. */
+	if (rc != TELE_DB)
+		rc = tele_pool_run(v->m->pool, TELE_STMT_METRICS, NULL, METRICS_MS, &res, &why);
+	if (rc != TELE_OK)
+		tele_log(TELE_ERROR, "no_metrics", tele_str("error", tele_buf_text(&why)));
+	metrics_answer(v, rc == TELE_OK ? res : NULL);
+	tele_buf_release(&why);
+	PQclear(res);
+	return TELE_OK;
+}
+
 static enum tele_err show_start(struct visit *v)
 {
 	return page_render(v, "start", NULL);
@@ -48,6 +91,7 @@ static enum tele_err show_start(struct visit *v)
 static const struct route pages[] = {
     {"/", "GET", PAGE_SIGNED_IN, NULL, show_start, NULL},
     {"/healthz", "GET", PAGE_MACHINE, NULL, show_health, NULL},
+    {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
     {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},
     {"/signin", "POST", PAGE_PUBLIC, NULL, signin_try, NULL},
     {"/signin/code", "GET", PAGE_PUBLIC, NULL, signin_code, NULL},
@@ -216,7 +260,8 @@ static int own_statements(enum tele_stmt *out)
 	int n = 0;
 
 	for (int i = TELE_STMT_NONE + 1; i < TELE_STMT_COUNT; i++)
-		if (i == TELE_STMT_HEALTH || !strncmp(tele_stmt_text((enum tele_stmt)i)->name, "manager_", 8))
+		if (i == TELE_STMT_HEALTH || i == TELE_STMT_METRICS || i == TELE_STMT_METRIC_ADD ||
+		    !strncmp(tele_stmt_text((enum tele_stmt)i)->name, "manager_", 8))
 			out[n++] = (enum tele_stmt)i;
 	return n;
 }
@@ -230,13 +275,16 @@ static int run(struct tele_conf *conf)
 {
 	enum tele_stmt stmts[TELE_STMT_COUNT];
 	const struct tele_db_use use = {"telemanager", stmts, own_statements(stmts), NULL};
-	struct telemanager t = {.manager.conf = conf};
+	struct telemanager t = {.manager = {.conf = conf, .metrics_lock = PTHREAD_MUTEX_INITIALIZER}};
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
 	if (sodium_init() < 0 || tele_totp_init() != TELE_OK)
 		return EXIT_FAILURE;
+	t.manager.metrics = tele_metrics_new("telemanager", NULL);
 	t.manager.pool = tele_pool_new(conf->database, &use, (int)conf->pages_connections);
+	if (t.manager.pool)
+		tele_pool_count(t.manager.pool, t.manager.metrics);
 	if (t.manager.pool)
 		rc = make_routes(&t.routes);
 	if (rc == TELE_OK)
@@ -244,6 +292,7 @@ static int run(struct tele_conf *conf)
 	if (rc == TELE_OK)
 		rc = serve(ACCEPTORS, handle, reload, &t);
 	tele_pool_free(t.manager.pool);
+	tele_metrics_free(t.manager.metrics);
 	tele_template_free(t.manager.templates);
 	route_table_release(&t.routes);
 	tele_log(TELE_INFO, "stopped");

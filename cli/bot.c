@@ -1,5 +1,7 @@
 #include "cli/bot.h"
 
+#include "lib/update.h"
+
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +45,16 @@ bool bot_is_telegram(const struct tele_conf *conf)
 	static const char telegram[] = "https://api.telegram.org";
 
 	return !strncmp(conf->api_base, telegram, sizeof telegram - 1);
+}
+
+struct json_object *bot_wanted_updates(void)
+{
+	struct json_object *list = json_object_new_array();
+	const char *kind;
+
+	for (size_t i = 0; (kind = tele_update_wanted(i)); i++)
+		json_object_array_add(list, json_object_new_string(kind));
+	return list;
 }
 
 struct tele_telegram *bot_open(const struct tele_conf *conf)

@@ -16,6 +16,9 @@ enum tele_err bot_check_secret(const struct tele_conf *conf, struct tele_buf *wh
 /* Whether api_base is Telegram's own, whose limits are known. */
 bool bot_is_telegram(const struct tele_conf *conf);
 
+/* The value of allowed_updates, for setWebhook and getUpdates alike. The caller puts it. */
+struct json_object *bot_wanted_updates(void);
+
 /* NULL after saying why on standard error. tele_telegram_free closes it. */
 struct tele_telegram *bot_open(const struct tele_conf *conf);
 /* Waits for the answer to the call that was started, at most as long as that lasts. */

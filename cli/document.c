@@ -66,6 +66,7 @@ static const struct key user_keys[] = {
 static const struct key command_keys[] = {
     {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "name after the slash"},
     {"description", TEXT, false, 0, 256, NULL, "\"\"", "one line for menus and /help"},
+    {"descriptions", OBJECT, false, 0, 0, NULL, "{}", "the description in other languages, for menus: {\"de\": \"Neu starten\"}"},
     {"detail", TEXT, false, 0, 4000, "", "\"\"", "more, for /help NAME"},
     {"kind", TEXT, true, 1, 16, NULL, "", "exec or text"},
     {"program", TEXT, false, 1, 255, NULL, "", "exec: file name within exec_dir"},
@@ -83,6 +84,10 @@ static const struct key command_keys[] = {
     {"ordered", BOOLEAN, false, 0, 0, NULL, "false", "one at a time in a chat, first come first served"},
     {"logged", BOOLEAN, false, 0, 0, NULL, "true", "false: output is sent, not kept"},
     {"long_running", BOOLEAN, false, 0, 0, NULL, "false", "expected to take long"},
+    {"interactive", BOOLEAN, false, 0, 0, NULL, "false", "asks for required arguments that are missing"},
+    {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
+    {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
+    {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
 };
@@ -106,7 +111,7 @@ static const struct key grant_keys[] = {
 };
 
 /* What is known but belongs to a later version: said so, and not taken for a typing mistake. */
-static const char *const later_keys[] = {"secret", "pattern", "dangerous", "approvals", "interactive", NULL};
+static const char *const later_keys[] = {"secret", "pattern", NULL};
 
 struct check {
 	struct tele_buf *errors;
@@ -387,6 +392,30 @@ static void check_kind(struct check *c, const char *path, struct json_object *o)
 	check_template(c, at, parameters, text_of(o, "template"), true);
 }
 
+static void check_descriptions(struct check *c, const char *path, struct json_object *o)
+{
+	static const struct key text = {"", TEXT, false, 1, 256, NULL, "", ""};
+	struct json_object *list = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, "descriptions", &list) || !json_object_is_type(list, json_type_object))
+		return;
+	json_object_object_foreach(list, language, v)
+	{
+		snprintf(at, sizeof at, "%s.descriptions.%.64s", path, language);
+		check_value(c, at, &text, v);
+	}
+}
+
+static void check_approvals(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *n = NULL;
+	bool needed = json_object_object_get_ex(o, "approvals", &n) && json_object_get_int(n) > 0;
+
+	if (needed && !*text_of(o, "approvers"))
+		complain(c, path, "approvers", "is missing: approvals need a role that gives them");
+}
+
 static void check_command(struct check *c, const char *path, struct json_object *o)
 {
 	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
@@ -412,6 +441,8 @@ static void check_command(struct check *c, const char *path, struct json_object 
 	if (*name && (*name < 'a' || *name > 'z'))
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
+	check_approvals(c, path, o);
+	check_descriptions(c, path, o);
 }
 
 static void check_user(struct check *c, const char *path, struct json_object *o)

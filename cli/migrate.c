@@ -1,3 +1,4 @@
+#include "cli/migrate.h"
 #include "cli/pg.h"
 #include "cli/verb.h"
 
@@ -336,6 +337,51 @@ static bool migrate(const struct call *c, const char *conninfo, const char *sett
 	PQfinish(conn);
 	tele_buf_release(&directory);
 	return good;
+}
+
+static void list_one(struct tele_buf *what, const char *verb, const char *name)
+{
+	tele_buf_printf(what, "%s%s %s", what->len ? ", " : "", verb, name);
+}
+
+static void compare_numbered(const PGresult *applied, const struct files *f, struct tele_buf *what)
+{
+	int have = PQntuples(applied);
+
+	for (int i = f->nnumbered; i < have; i++)
+		list_one(what, "it is newer by", PQgetvalue(applied, i, 0));
+	for (int i = 0; i < f->nnumbered; i++)
+		if (i >= have)
+			list_one(what, "it lacks", f->numbered[i].name);
+		else if (strcmp(PQgetvalue(applied, i, 1), f->numbered[i].checksum))
+			list_one(what, "it has another", f->numbered[i].name);
+}
+
+static void compare_standing(const PGresult *applied, const struct files *f, struct tele_buf *what)
+{
+	for (int i = 0; i < f->nstanding; i++)
+		if (has_changed(applied, &f->standing[i]))
+			list_one(what, "it has another", f->standing[i].name);
+}
+
+void migrate_difference(const struct tele_conf *conf, PGconn *conn, const char *database, struct tele_buf *what)
+{
+	struct tele_buf directory = {0};
+	struct files files = {0};
+	PGresult *numbered = pg_query(conn, "SELECT name, checksum FROM schema_version ORDER BY version", 0, NULL, what);
+	PGresult *standing = numbered ? pg_query(conn, "SELECT name, checksum FROM schema_standing", 0, NULL, what) : NULL;
+
+	tele_buf_printf(&directory, "%s/%s", conf->schema_dir, database);
+	if (sodium_init() < 0 || !load_all(tele_buf_text(&directory), &files)) {
+		tele_buf_printf(what, "the files in %s cannot be read, to compare with", tele_buf_text(&directory));
+	} else if (numbered && standing) {
+		compare_numbered(numbered, &files, what);
+		compare_standing(standing, &files, what);
+	}
+	free_all(&files);
+	tele_buf_release(&directory);
+	PQclear(numbered);
+	PQclear(standing);
 }
 
 int verb_migrate(const struct call *c)

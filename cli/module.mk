@@ -3,15 +3,22 @@ bin_PROGRAMS += teleops
 
 teleops_SOURCES = \
 	cli/teleops.c cli/verb.h \
-	cli/migrate.c \
+	cli/migrate.c cli/migrate.h \
 	cli/apply.c \
 	cli/export.c \
 	cli/admin.c \
 	cli/status.c \
 	cli/audit.c \
 	cli/webhook.c \
+	cli/poll.c \
+	cli/doctor.c cli/check.h \
+	cli/check_conf.c \
+	cli/check_database.c \
+	cli/check_bot.c \
+	cli/check_front.c \
+	engine/program.c engine/program.h \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \
 	cli/document.c cli/document.h \
 	cli/pg.c cli/pg.h
-teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) -lm
+teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS) -lm

@@ -1,11 +1,16 @@
 #ifndef CLI_PG_H
 #define CLI_PG_H
 
-#include "lib/conf.h"
+#include "lib/buf.h"
 
 #include <libpq-fe.h>
 
 /* The tool's database work: one call after the other, errors told on standard error with what to do. */
+
+/* NULL: why says why not. */
+PGconn *pg_connect(const char *conninfo, struct tele_buf *why);
+/* Runs one statement with text parameters; NULL: why has the server's words. */
+PGresult *pg_query(PGconn *conn, const char *sql, int n, const char *const *values, struct tele_buf *why);
 
 /* NULL after saying why. */
 PGconn *pg_open(const char *conninfo, const char *setting);

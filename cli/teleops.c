@@ -15,23 +15,27 @@ static const struct verb {
 	void (*more)(void);
 	int least, most; /* words */
 	const char *options; /* that it takes, space around each */
+	bool despite;        /* runs with settings that are wrong, too */
 } verbs[] = {
-    {"migrate", "[--dry-run]", "brings the databases to the schema of this version", verb_migrate, NULL, 0, 0, " --dry-run "},
+    {"migrate", "[--dry-run]", "brings the databases to the schema of this version", verb_migrate, NULL, 0, 0, " --dry-run ", false},
     {"apply", "FILE.json [--dry-run] [--prune] [--json]", "makes people, roles and commands match a file; - is standard input", verb_apply,
-	apply_describe, 1, 1, " --dry-run --prune --json "},
-    {"export", "", "prints what is, as a file for apply", verb_export, NULL, 0, 0, " --json "},
+	apply_describe, 1, 1, " --dry-run --prune --json ", false},
+    {"export", "", "prints what is, as a file for apply", verb_export, NULL, 0, 0, " --json ", false},
     {"admin create", "LOGIN [--generate] [--reset-password] [--first-name X] [--last-name Y]",
 	"makes an administrator; the password comes from TELEOPS_ADMIN_PASSWORD or standard input", verb_admin_create, NULL, 1, 1,
-	" --generate --reset-password --first-name --last-name "},
-    {"status", "[--json]", "shows tasks, messages, engines and the bot", verb_status, NULL, 0, 0, " --json "},
+	" --generate --reset-password --first-name --last-name ", false},
+    {"status", "[--json]", "shows tasks, messages, engines and the bot", verb_status, NULL, 0, 0, " --json ", false},
     {"audit verify", "[--head SHA256] [--json]", "follows the seals over the record; --head: one noted earlier must be among them",
-	verb_audit_verify, NULL, 0, 0, " --head --json "},
-    {"webhook set", "URL [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",
-	"tells Telegram where updates go, with the secret of setting webhook_secret; a self-signed certificate goes along", verb_webhook_set,
-	NULL, 1, 1, " --certificate --max-connections --ip-address --drop-pending --json "},
-    {"webhook info", "[--json]", "shows what Telegram says of the webhook", verb_webhook_info, NULL, 0, 0, " --json "},
+	verb_audit_verify, NULL, 0, 0, " --head --json ", false},
+    {"webhook set", "[URL] [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",
+	"tells Telegram where updates go (setting webhook_url), and the secret; a self-signed certificate goes along", verb_webhook_set,
+	NULL, 0, 1, " --certificate --max-connections --ip-address --drop-pending --json ", false},
+    {"webhook info", "[--json]", "shows what Telegram says of the webhook", verb_webhook_info, NULL, 0, 0, " --json ", false},
     {"webhook delete", "[--drop-pending] [--json]", "takes the webhook away; updates wait for the next one, or for teleops poll",
-	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json "},
+	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json ", false},
+    {"poll", "", "takes updates by long polling, where no webhook can be reached; runs until it is told to stop", verb_poll, poll_describe, 0, 0,
+	" ", false},
+    {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0, " --json ", true},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -186,8 +190,9 @@ static int run(const struct verb *v, struct call *c)
 	struct tele_buf err = {0};
 	int status = EXIT_FAILED;
 
-	if (tele_conf_load(&conf, &err) == TELE_OK) {
+	if (tele_conf_load(&conf, &err) == TELE_OK || v->despite) {
 		c->conf = &conf;
+		c->conf_errors = tele_buf_text(&err);
 		status = v->run(c);
 	} else {
 		fprintf(stderr, "teleops: %s", tele_buf_text(&err));

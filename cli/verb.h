@@ -10,6 +10,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* What every verb is given: settings, and its own words after the options that are taken out. */
 struct call {
 	const struct tele_conf *conf;
+	const char *conf_errors; /* what is wrong with them, lines; "" but for a verb that runs all the same */
 	int argc;    /* words left, the verb not counted */
 	char **argv;
 	bool json, dry_run, prune, generate, reset_password, drop_pending;
@@ -26,8 +27,11 @@ int verb_audit_verify(const struct call *c);
 int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);
 int verb_webhook_delete(const struct call *c);
+int verb_poll(const struct call *c);
+int verb_doctor(const struct call *c);
 
-/* The keys of the file that apply reads, for --help. */
+/* What there is to say besides, for --help: the keys of the file that apply reads; how a poller is run. */
 void apply_describe(void);
+void poll_describe(void);
 
 #endif

@@ -4,7 +4,6 @@
 #include "cli/bot.h"
 #include "cli/show.h"
 #include "cli/verb.h"
-#include "lib/update.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -88,16 +87,6 @@ static bool read_certificate(const char *path, char *text, size_t *n)
 	return !why;
 }
 
-static struct json_object *wanted_updates(void)
-{
-	struct json_object *list = json_object_new_array();
-	const char *kind;
-
-	for (size_t i = 0; (kind = tele_update_wanted(i)); i++)
-		json_object_array_add(list, json_object_new_string(kind));
-	return list;
-}
-
 static struct json_object *settings(const struct call *c, const char *url)
 {
 	struct json_object *o = json_object_new_object();
@@ -105,7 +94,7 @@ static struct json_object *settings(const struct call *c, const char *url)
 	json_object_object_add(o, "url", json_object_new_string(url));
 	json_object_object_add(o, "secret_token", json_object_new_string(c->conf->webhook_secret));
 	/* Left out, what somebody set before would stay. */
-	json_object_object_add(o, "allowed_updates", wanted_updates());
+	json_object_object_add(o, "allowed_updates", bot_wanted_updates());
 	if (c->ip_address)
 		json_object_object_add(o, "ip_address", json_object_new_string(c->ip_address));
 	if (c->max_connections)
@@ -126,10 +115,10 @@ static bool tell_failure(const struct call *c, const char *method, const struct 
 }
 
 /* certificate may be NULL. */
-static bool set(const struct call *c, struct tele_telegram *t, const char *certificate, size_t n)
+static bool set(const struct call *c, struct tele_telegram *t, const char *url, const char *certificate, size_t n)
 {
 	const struct tele_telegram_file file = {"certificate", "certificate.pem", "application/x-pem-file", certificate, n};
-	struct json_object *o = settings(c, c->argv[0]);
+	struct json_object *o = settings(c, url);
 	struct tele_answer a = {.verdict = TELE_TG_AWAY, .words = "no memory"};
 
 	if (!certificate)
@@ -195,20 +184,25 @@ static bool show_info(const struct call *c, struct tele_telegram *t)
 
 int verb_webhook_set(const struct call *c)
 {
+	const char *url = c->argc ? c->argv[0] : c->conf->webhook_url;
 	char certificate[CERTIFICATE_MOST] = "";
 	struct tele_buf why = {0};
 	struct tele_telegram *t = NULL;
 	bool good = false;
 	size_t n = 0;
 
-	if (!check_url(c, c->argv[0]))
+	if (!url) {
+		fprintf(stderr, "teleops webhook set: give the address, or setting webhook_url: https://HOST:8443/webhook\n");
+		return EXIT_USAGE;
+	}
+	if (!check_url(c, url))
 		return EXIT_USAGE;
 	if (bot_check_secret(c->conf, &why) != TELE_OK)
 		fprintf(stderr, "teleops: %s\n", tele_buf_text(&why));
 	else if (!c->certificate || read_certificate(c->certificate, certificate, &n))
 		t = bot_open(c->conf);
 	if (t) {
-		good = set(c, t, c->certificate ? certificate : NULL, n) && show_info(c, t);
+		good = set(c, t, url, c->certificate ? certificate : NULL, n) && show_info(c, t);
 		tele_telegram_free(t);
 	}
 	tele_buf_release(&why);

@@ -42,7 +42,8 @@ static void add_number(struct tele_buf *b, uint32_t *count, const char *key, lon
 /* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
 static void build_request(struct tele_buf *message, const struct tele_task *t)
 {
-	struct run_request head = {.task = t->id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s, .argc = (uint32_t)t->nargv};
+	struct run_request head = {.task = t->id, .update = t->update_id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s,
+	    .argc = (uint32_t)t->nargv};
 
 	tele_buf_add(message, &head, sizeof head);
 	add_string(message, t->program);
@@ -67,6 +68,25 @@ static void finish_if_over(struct ev_loop *loop, struct job *j)
 	j->over = true;
 }
 
+/* What no longer fits is not kept, but its end is: there a command says what went wrong. */
+static void keep_tail(struct job *j, const char *part, size_t n)
+{
+	for (size_t i = n > JOB_TAIL ? n - JOB_TAIL : 0; i < n; i++)
+		j->tail[j->tail_end++ % JOB_TAIL] = part[i];
+}
+
+/* The end of the output, as it came: what followed the kept part, or that. */
+static void last_output(const struct job *j, struct tele_buf *out)
+{
+	size_t n = j->tail_end < JOB_TAIL ? j->tail_end : JOB_TAIL;
+
+	if (n < JOB_TAIL)
+		tele_buf_add(out, tele_buf_text(&j->kept) + (j->kept.len > JOB_TAIL ? j->kept.len - JOB_TAIL : 0),
+		    j->kept.len > JOB_TAIL ? JOB_TAIL : j->kept.len);
+	for (size_t i = j->tail_end - n; i < j->tail_end; i++)
+		tele_buf_char(out, j->tail[i % JOB_TAIL]);
+}
+
 static void on_output(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct job *j = w->data;
@@ -77,7 +97,10 @@ static void on_output(struct ev_loop *loop, ev_io *w, int events)
 		size_t room = (size_t)j->task.output_limit - j->kept.len;
 
 		j->total += n;
-		tele_buf_add(&j->kept, part, (size_t)n < room ? (size_t)n : room);
+		if (room > (size_t)n)
+			room = (size_t)n;
+		tele_buf_add(&j->kept, part, room);
+		keep_tail(j, part + room, (size_t)n - room);
 		return;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -164,13 +187,35 @@ void job_end(struct job *j, const char *by)
 	j->ending = send(j->control.fd, "", 1, MSG_NOSIGNAL) == 1;
 }
 
+enum tele_err job_show(struct job *j, double now, struct tele_live *live)
+{
+	struct tele_buf output = {0};
+	enum tele_err rc;
+
+	last_output(j, &output);
+	rc = output.failed ? TELE_NOMEM : result_live(&j->task, now - j->started_at, tele_buf_text(&output), output.len, live);
+	tele_buf_release(&output);
+	j->shown = j->total;
+	return rc;
+}
+
 enum tele_err job_result(struct job *j, struct tele_result *result)
 {
+	struct tele_buf tail = {0};
+	enum tele_err rc;
+
 	j->end.output = tele_buf_text(&j->kept);
 	j->end.size = j->kept.len;
 	j->end.total = j->total;
 	j->end.cancelled_by = j->cancelled_by;
-	return result_make(&j->task, &j->end, result);
+	if (j->tail_end) {
+		last_output(j, &tail);
+		j->end.tail = tele_buf_text(&tail);
+		j->end.tail_size = tail.len;
+	}
+	rc = result_make(&j->task, &j->end, result);
+	tele_buf_release(&tail);
+	return rc;
 }
 
 void job_free(struct ev_loop *loop, struct job *j)

@@ -7,13 +7,19 @@
 
 #include <ev.h>
 
+enum { JOB_TAIL = 16 * 1024 };
+
 /* An exec task under way: two watchers on the ends that the runner's supervisor holds. */
 struct job {
 	struct job *next;
 	struct tele_task task;
 	ev_io output, control;
 	struct tele_buf kept; /* output, up to the task's limit */
+	char tail[JOB_TAIL];  /* what came after that: the last of it, in a ring */
+	size_t tail_end;      /* bytes that went through the ring */
 	long long total;
+	long long shown;      /* of total, how much its chat has been shown */
+	double show_due;      /* seconds since 1970 */
 	bool reported;
 	bool over;            /* report read and output closed */
 	bool noted;           /* the database knows that it runs */
@@ -34,6 +40,8 @@ enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task
 
 /* Ends the command and all that descends from it; the job is over when none is left. by: the person who asked, or NULL. */
 void job_end(struct job *job, const char *by);
+/* What its chat is shown while it runs; released with tele_live_release. TELE_NOMEM. */
+enum tele_err job_show(struct job *job, double now, struct tele_live *live) TELE_MUST;
 /* The result as far as it goes; only once it is over. */
 enum tele_err job_result(struct job *job, struct tele_result *result) TELE_MUST;
 void job_free(struct ev_loop *loop, struct job *job);

@@ -25,11 +25,18 @@ static struct lane **bucket(struct lanes *l, long long chat_id)
 	return &l->buckets[((unsigned long long)chat_id * 0x9e3779b97f4a7c15ULL) >> 54];
 }
 
+static double half(double burst)
+{
+	return burst >= 2 ? burst / 2 : 1;
+}
+
 static void set_rates(struct lane *lane, const struct tele_conf *conf, double now)
 {
 	/* Answers to pressed buttons are not limited (tdlib/telegram-bot-api#648); they are the operations without a chat. */
 	rate_init(&lane->rate, lane->chat_id ? (double)conf->send_rate_chat : 0, (double)conf->send_burst_chat, now);
 	rate_init(&lane->group_rate, lane->group ? (double)conf->send_rate_group / 60 : 0, (double)conf->send_rate_group, now);
+	rate_init(&lane->edit_rate, lane->rate.rate / 2, half(lane->rate.burst), now);
+	rate_init(&lane->edit_group_rate, lane->group_rate.rate / 2, half(lane->group_rate.burst), now);
 }
 
 void lanes_set_rates(struct lanes *l, const struct tele_conf *conf, double now)
@@ -40,15 +47,16 @@ void lanes_set_rates(struct lanes *l, const struct tele_conf *conf, double now)
 			set_rates(lane, conf, now);
 }
 
-static struct lane *new_lane(struct lanes *l, const struct tele_outbox_row *row, double now)
+/* chat_id 0: a lane for one free operation. */
+static struct lane *new_lane(struct lanes *l, long long chat_id, bool group, double now)
 {
 	struct lane *lane = calloc(1, sizeof *lane);
-	struct lane **b = bucket(l, row->in_lane ? row->chat_id : 0);
+	struct lane **b = bucket(l, chat_id);
 
 	if (!lane)
 		return NULL;
-	lane->chat_id = row->in_lane ? row->chat_id : 0;
-	lane->group = row->group && row->in_lane;
+	lane->chat_id = chat_id;
+	lane->group = group;
 	lane->last = &lane->first;
 	set_rates(lane, l->conf, now);
 	lane->next = *b;
@@ -81,12 +89,17 @@ static void unlist(struct lanes *l, struct lane *lane)
 	lane->listed = false;
 }
 
+struct lane *lanes_of_chat(struct lanes *l, const struct tele_outbox_row *row, double now)
+{
+	struct lane *lane = find(l, row->chat_id);
+
+	return lane ? lane : new_lane(l, row->chat_id, row->group, now);
+}
+
 enum tele_err lanes_add(struct lanes *l, struct tele_outbox_row *row, double now)
 {
-	struct lane *lane = row->in_lane ? find(l, row->chat_id) : NULL;
+	struct lane *lane = row->in_lane ? lanes_of_chat(l, row, now) : new_lane(l, 0, false, now);
 
-	if (!lane)
-		lane = new_lane(l, row, now);
 	if (!lane) {
 		tele_outbox_row_free(row);
 		return TELE_NOMEM;
@@ -150,6 +163,12 @@ void lanes_abandon(struct lanes *l)
 	}
 }
 
+static bool is_unused(const struct lane *lane, double now)
+{
+	return rate_is_full(&lane->rate, now) && rate_is_full(&lane->group_rate, now) && rate_is_full(&lane->edit_rate, now) &&
+	    rate_is_full(&lane->edit_group_rate, now);
+}
+
 void lanes_sweep(struct lanes *l, double now)
 {
 	for (int i = 0; i < BUCKETS; i++) {
@@ -158,7 +177,7 @@ void lanes_sweep(struct lanes *l, double now)
 		while (*at) {
 			struct lane *lane = *at;
 
-			if (lane->first || lane->busy || lane->not_before > now || !rate_is_full(&lane->rate, now) || !rate_is_full(&lane->group_rate, now)) {
+			if (lane->first || lane->busy || lane->not_before > now || !is_unused(lane, now)) {
 				at = &lane->next;
 				continue;
 			}

@@ -17,6 +17,7 @@ struct lane {
 	double not_before;
 	double backoff_s;
 	struct rate rate, group_rate;
+	struct rate edit_rate, edit_group_rate; /* half of those, for what is shown of running commands */
 	/* how the first row is tried again after a refusal that allows it */
 	bool plain, no_thread;
 	bool fetching;          /* the first row's document is asked for, or to be */
@@ -32,6 +33,8 @@ void lanes_set_rates(struct lanes *l, const struct tele_conf *conf, double now);
 
 /* Puts a row at the end of its chat's lane. TELE_NOMEM: the row is freed, and waits in the database for the next take. */
 enum tele_err lanes_add(struct lanes *l, struct tele_outbox_row *row, double now) TELE_MUST;
+/* The lane of a chat, made if there is none: who has no place in it keeps to its limits all the same. NULL: no memory. */
+struct lane *lanes_of_chat(struct lanes *l, const struct tele_outbox_row *row, double now);
 /* Takes the first row off and frees it; an emptied lane leaves the list. */
 void lane_pop(struct lanes *l, struct lane *lane);
 /* Lanes that hold rows, oldest first: start with lanes_first, go on with ->newer. */

@@ -13,6 +13,7 @@
 #include "lib/array.h"
 #include "lib/expand.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 #include "lib/start.h"
 
 #include <dirent.h>
@@ -25,13 +26,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEP_RESULTS = 64, STEP_STARTED = 64 };
+enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+static const double show_every_s = 1, show_again_s = 30;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
-enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, STOP };
+enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, METRICS, STOP };
 
 struct outgoing {
 	struct outgoing *next;
@@ -42,6 +44,7 @@ struct engine {
 	struct tele_conf *conf;
 	struct ev_loop *loop;
 	struct tele_db *db;
+	struct tele_metrics *metrics;
 	int runner;
 	char name[64];
 	struct tele_array queues, programs;
@@ -54,7 +57,7 @@ struct engine {
 	size_t nwaiting;
 	struct outgoing *out, **out_last;
 	size_t sent;         /* of out, how many the step under way carries */
-	bool extending, stopping, ended_all;
+	bool extending, stopping, ended_all, told_all;
 	bool look;     /* for tasks, if there is room for one */
 	bool hear;     /* what is to be ended, or to be said to run: whether there is room or not */
 	bool describe; /* what it serves has changed */
@@ -100,11 +103,15 @@ static void drop_results(struct engine *e, size_t n)
 	}
 }
 
-static void log_result(const struct job *j, const struct tele_result *r)
+/* The one way by which a result goes out. */
+static void finish(struct engine *e, const struct tele_task *t, struct tele_result *r)
 {
-	tele_log(TELE_INFO, "finished", tele_int("task", r->task_id), tele_int("update", j->task.update_id), tele_str("command", j->task.command),
+	tele_log(TELE_INFO, "finished", tele_int("task", r->task_id), tele_int("update", t->update_id), tele_str("command", t->command),
 	    tele_str("state", r->state), tele_int("exit", r->exit_status), tele_int("signal", r->signal), tele_int("bytes", r->output_bytes),
 	    tele_int("ms", (long long)((r->finished_at - r->started_at) * 1000)), tele_str("why", r->reason));
+	tele_metric_add(e->metrics, TELE_METRIC_FINISHED, t->command, r->state, 1);
+	tele_metric_observe(e->metrics, TELE_METRIC_RUN, t->command, r->finished_at - r->started_at);
+	queue_result(e, r);
 }
 
 /* Moves jobs that are over into results. */
@@ -122,12 +129,15 @@ static void gather(struct engine *e)
 		}
 		*at = j->next;
 		e->njobs--;
-		if (!j->dropped && job_result(j, &r) == TELE_OK) {
-			log_result(j, &r);
-			queue_result(e, &r);
-		}
+		if (!j->dropped && job_result(j, &r) == TELE_OK)
+			finish(e, &j->task, &r);
 		job_free(e->loop, j);
 	}
+}
+
+static void log_started(const struct tele_task *t)
+{
+	tele_log(TELE_INFO, "started", tele_int("task", t->id), tele_int("update", t->update_id), tele_str("command", t->command));
 }
 
 static void run_text(struct engine *e, struct tele_task *t)
@@ -135,11 +145,12 @@ static void run_text(struct engine *e, struct tele_task *t)
 	struct tele_buf text = {0};
 	struct tele_result r;
 
+	log_started(t);
 	json_object_object_add(t->args, "user", json_object_new_string(t->person));
 	json_object_object_add(t->args, "person", json_object_new_string(t->person));
 	tele_expand(&text, t->template, t->args);
 	if (result_of_text(t, tele_buf_text(&text), wall_time(), &r) == TELE_OK)
-		queue_result(e, &r);
+		finish(e, t, &r);
 	tele_buf_release(&text);
 	tele_task_release(t);
 }
@@ -151,7 +162,7 @@ static void run_unknown(struct engine *e, struct tele_task *t)
 
 	end.started_at = end.finished_at = wall_time();
 	if (result_make(t, &end, &r) == TELE_OK)
-		queue_result(e, &r);
+		finish(e, t, &r);
 	tele_task_release(t);
 }
 
@@ -162,6 +173,7 @@ static void run_exec(struct engine *e, struct tele_task *t)
 	if (job_start(e->loop, e->runner, t, &j) == TELE_RETRY) {
 		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
 
+		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
 		if (!more) {
 			tele_task_release(t);
 			return;
@@ -174,7 +186,7 @@ static void run_exec(struct engine *e, struct tele_task *t)
 	j->next = e->jobs;
 	e->jobs = j;
 	e->njobs++;
-	tele_log(TELE_DEBUG, "started", tele_int("task", j->task.id), tele_str("command", j->task.command));
+	log_started(&j->task);
 }
 
 static const struct {
@@ -184,7 +196,11 @@ static const struct {
 
 static void run(struct engine *e, struct tele_task *t)
 {
-	tele_log(TELE_DEBUG, "claimed", tele_int("task", t->id), tele_int("update", t->update_id), tele_str("command", t->command));
+	tele_log(TELE_INFO, "claimed", tele_int("task", t->id), tele_int("update", t->update_id), tele_str("command", t->command),
+	    tele_int("attempt", t->attempt));
+	/* A second attempt waited for other reasons than the queue. */
+	if (t->attempt == 1)
+		tele_metric_observe(e->metrics, TELE_METRIC_CLAIM, NULL, t->waited_s);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		if (!strcmp(kinds[i].kind, t->kind)) {
 			kinds[i].run(e, t);
@@ -205,7 +221,7 @@ static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 			continue;
 		end.started_at = end.finished_at = wall_time();
 		if (result_make(&e->waiting[i], &end, &r) == TELE_OK)
-			queue_result(e, &r);
+			finish(e, &e->waiting[i], &r);
 		tele_task_release(&e->waiting[i]);
 		memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
 		return true;
@@ -326,13 +342,21 @@ static void on_stopped(struct engine *e, const PGresult *res)
 static void on_janitor(struct engine *e, const PGresult *res)
 {
 	if (tele_db_int(res, 0, 0) > 0) {
+		tele_metric_add(e->metrics, TELE_METRIC_GIVEN_BACK, NULL, NULL, (double)tele_db_int(res, 0, 0));
 		tele_log(TELE_WARN, "gave_back", tele_int("tasks", tele_db_int(res, 0, 0)), tele_str("why", "an engine's lease expired"));
 		e->look = true;
 	}
 }
 
+static void on_metrics(struct engine *e, const PGresult *res)
+{
+	if (tele_db_bool(res, 0, 0))
+		tele_metrics_stored(e->metrics);
+}
+
 static void (*const answers[])(struct engine *e, const PGresult *res) = {
-    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor, [STOP] = on_stopped};
+    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor,
+    [METRICS] = on_metrics, [STOP] = on_stopped};
 
 static enum tele_err send_start(struct engine *e)
 {
@@ -406,6 +430,26 @@ static bool is_to_note(const struct job *j, double now)
 	return now >= j->typing_due && now < j->started_at + typing_most_s;
 }
 
+/* What it has printed is shown as it comes; that it still runs, now and then. */
+static bool is_to_show(const struct job *j, double now)
+{
+	return j->task.long_running && j->noted && !j->over && now >= j->show_due && (j->total != j->shown || now >= j->show_due + show_again_s);
+}
+
+static size_t collect_live(struct engine *e, struct tele_live *live)
+{
+	double now = wall_time();
+	size_t n = 0;
+
+	for (struct job *j = e->jobs; j && n < STEP_LIVE; j = j->next) {
+		if (!is_to_show(j, now) || job_show(j, now, &live[n]) != TELE_OK)
+			continue;
+		j->show_due = now + show_every_s;
+		n++;
+	}
+	return n;
+}
+
 static size_t collect_started(struct engine *e, long long *ids)
 {
 	double now = wall_time();
@@ -432,19 +476,40 @@ static enum tele_err send_step(struct engine *e)
 {
 	struct tele_result *results[STEP_RESULTS];
 	long long started[STEP_STARTED];
-	struct tele_step step = {.engine_id = e->id, .epoch = e->epoch, .want = free_slots(e), .started = started, .results = results};
+	struct tele_live live[STEP_LIVE];
+	struct tele_step step = {
+	    .engine_id = e->id, .epoch = e->epoch, .want = free_slots(e), .started = started, .live = live, .results = results};
+	enum tele_err rc;
 
 	e->extending = step.extend = ev_now(e->loop) >= e->extend_due;
 	if (e->extending) {
 		e->extend_sent = ev_now(e->loop);
 		e->extend_due = e->extend_sent + lease_every_s;
 	}
+	step.nlive = collect_live(e, live);
 	step.nstarted = collect_started(e, started);
 	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
 		results[step.nresults++] = &o->result;
 	e->sent = step.nresults;
 	e->look = e->hear = false;
-	return tele_task_step(e->db, &step);
+	rc = tele_task_step(e->db, &step);
+	for (size_t i = 0; i < step.nlive; i++)
+		tele_live_release(&live[i]);
+	return rc;
+}
+
+static bool is_done(const struct engine *e)
+{
+	return e->stopping && !e->njobs && !e->nwaiting;
+}
+
+static enum tele_err send_metrics(struct engine *e)
+{
+	const char *const *values = tele_metrics_take(e->metrics);
+
+	/* The last time once nothing more will come to be counted. */
+	e->told_all = is_done(e);
+	return values ? tele_db_send(e->db, TELE_STMT_METRIC_ADD, values) : TELE_NOMEM;
 }
 
 /* What is most urgent now. */
@@ -460,9 +525,11 @@ static enum op choose(const struct engine *e)
 		return DESCRIBE;
 	if (e->out || e->hear || now >= e->extend_due || (e->look && free_slots(e) > 0))
 		return STEP;
-	if (e->stopping && !e->njobs && !e->nwaiting)
-		return STOP;
-	return now >= e->janitor_due ? JANITOR : NONE;
+	if (is_done(e))
+		return e->told_all ? STOP : METRICS;
+	if (now >= e->janitor_due)
+		return JANITOR;
+	return tele_metrics_wait_ms(e->metrics) ? NONE : METRICS;
 }
 
 static enum tele_err send_op(struct engine *e)
@@ -480,6 +547,8 @@ static enum tele_err send_op(struct engine *e)
 	case JANITOR:
 		e->janitor_due = ev_now(e->loop) + janitor_every_s;
 		return send_janitor(e);
+	case METRICS:
+		return send_metrics(e);
 	case STOP:
 		return send_ids(e, TELE_STMT_ENGINE_STOP, NULL);
 	case NONE:
@@ -494,7 +563,8 @@ static void on_refused(struct engine *e, enum tele_err rc)
 	if (rc != TELE_RETRY)
 		tele_log(TELE_ERROR, "statement_failed", tele_int("op", e->op), tele_str("error", tele_db_error(e->db)));
 	e->start_due = ev_now(e->loop) + 1;
-	if (rc != TELE_RETRY && tele_db_ready(e->db))
+	/* Figures are not worth the connection. */
+	if (rc != TELE_RETRY && e->op != METRICS && tele_db_ready(e->db))
 		tele_db_drop(e->db);
 }
 
@@ -615,7 +685,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 
 	e->look = true;
 	for (struct job *j = e->jobs; j && !e->hear; j = j->next)
-		e->hear = is_to_note(j, now);
+		e->hear = is_to_note(j, now) || is_to_show(j, now);
 	retry_waiting(e);
 }
 
@@ -671,6 +741,14 @@ static void add_programs(struct engine *e)
 		closedir(d);
 }
 
+/* However seldom it looks for tasks, an idle engine must wake for its lease. */
+static double tick_s(const struct tele_conf *conf)
+{
+	double poll_s = (double)conf->poll_ms / 1000;
+
+	return poll_s < lease_every_s ? poll_s : lease_every_s;
+}
+
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct engine *e = w->data;
@@ -684,14 +762,14 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	tele_array_reset(&e->programs);
 	add_queues(e);
 	add_programs(e);
-	e->tick.repeat = (double)fresh.poll_ms / 1000;
+	e->tick.repeat = tick_s(e->conf);
 	ev_timer_again(loop, &e->tick);
 	e->describe = true;
 }
 
 static void set_up(struct engine *e)
 {
-	double poll_s = (double)e->conf->poll_ms / 1000;
+	double poll_s = tick_s(e->conf);
 
 	if (e->conf->engine_name)
 		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
@@ -735,13 +813,14 @@ static void tear_down(struct engine *e)
 	tele_array_release(&e->queues);
 	tele_array_release(&e->programs);
 	tele_db_free(e->db);
+	tele_metrics_free(e->metrics);
 	ev_loop_destroy(e->loop);
 }
 
 int loop_run(struct tele_conf *conf, int runner)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME,
-	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR};
+	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct engine e = {.conf = conf, .runner = runner};
 
@@ -751,6 +830,8 @@ int loop_run(struct tele_conf *conf, int runner)
 	if (!e.loop || !e.db)
 		return 1;
 	set_up(&e);
+	e.metrics = tele_metrics_new("teleengine", e.name);
+	tele_db_count(e.db, e.metrics);
 	tele_log(TELE_INFO, "started", tele_str("engine", e.name), tele_str("queues", conf->queues), tele_int("slots", conf->slots));
 	ev_run(e.loop, 0);
 	tear_down(&e);

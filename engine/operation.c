@@ -81,7 +81,12 @@ static enum tele_err build_document(const struct lane *lane, const struct tele_o
 	if (rc != TELE_OK)
 		return rc;
 	add_place(lane, row, o);
-	add_text(lane, o, "caption", text, "caption_entities", entities);
+	if (is_blank(text)) {
+		free(text);
+		json_object_put(entities);
+	} else {
+		add_text(lane, o, "caption", text, "caption_entities", entities);
+	}
 	add_reply(row, o);
 	if (row->markup)
 		add(o, "reply_markup", json_object_get(row->markup));
@@ -141,10 +146,35 @@ static enum tele_err build_params(const struct lane *lane, const struct tele_out
 	return TELE_OK;
 }
 
+/* The first time it is a message, which keeps to one; from then on that message is edited. */
+static enum tele_err build_live(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
+{
+	struct json_object *entities = NULL;
+	char *text = NULL;
+	enum tele_err rc = tele_outbox_head(row, TELE_MESSAGE_UNITS, &text, &entities);
+
+	*last = true;
+	if (rc != TELE_OK)
+		return rc;
+	if (row->message_id) {
+		add(o, "chat_id", json_object_new_int64(row->chat_id));
+		add(o, "message_id", json_object_new_int64(row->message_id));
+	} else {
+		add_place(lane, row, o);
+		add_reply(row, o);
+	}
+	add_text(lane, o, "text", text, "entities", entities);
+	if (row->markup)
+		add(o, "reply_markup", json_object_get(row->markup));
+	return TELE_OK;
+}
+
 static const struct operation operations[] = {
     {"send", "sendMessage", build_send, .is_message = true, .in_parts = true},
     {"document", "sendDocument", build_document, .is_message = true, .with_file = true},
     {"edit", "editMessageText", build_edit, .is_message = true},
+    {"live", "sendMessage", build_live, .is_message = true, .is_live = true},
+    {"live", "editMessageText", build_live, .is_message = true, .is_live = true, .is_edit = true},
     /* Not limited (tdlib/telegram-bot-api#648). */
     {"answer_callback", "answerCallbackQuery", build_answer_callback, .is_fleeting = true},
     {"chat_action", "sendChatAction", build_chat_action, .is_fleeting = true},
@@ -152,10 +182,10 @@ static const struct operation operations[] = {
     {"webhook_info", "getWebhookInfo", build_params, .is_message = false},
 };
 
-const struct operation *operation_find(const char *op)
+const struct operation *operation_of(const struct tele_outbox_row *row)
 {
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-		if (!strcmp(operations[i].op, op))
+		if (!strcmp(operations[i].op, row->op) && operations[i].is_edit == (operations[i].is_live && row->message_id))
 			return &operations[i];
 	return NULL;
 }

@@ -16,10 +16,12 @@ struct operation {
 	bool is_message; /* counts in the limits of chat and bot; edits do too (tdlib/td#2592) */
 	bool in_parts;   /* a long text is sent as several */
 	bool with_file;  /* its document goes along */
+	bool is_live;    /* its text changes while it waits: the newest is fetched when it may go; until it is final it uses half of the limits */
+	bool is_edit;    /* it changes the message it has become */
 	bool is_fleeting; /* of no use later: what cannot be done now is left */
 };
 
 /* NULL: this version does not know it. */
-const struct operation *operation_find(const char *op);
+const struct operation *operation_of(const struct tele_outbox_row *row);
 
 #endif

@@ -9,10 +9,13 @@
 enum {
 	SHORT_UNITS = 4096,  /* fits in one message */
 	LONG_UNITS = 12000,  /* what a chat is shown as text, three messages; what is longer is a document */
+	ONE_UNITS = 3800,    /* the same where it must be one, with its head: the message that was shown while it ran */
 	TAIL_UNITS = 3000,   /* of what a failing command printed last */
+	LIVE_TAIL_UNITS = 1500, /* of a running one's output */
 	CAPTION_TAIL_UNITS = 700, /* beside a document, whose caption has 1024 (core.telegram.org/bots/api#senddocument) */
 	DOCUMENT_MOST = 45 * 1024 * 1024, /* bytes; the Bot API takes 50 MB */
 	QUICK_S = 10,
+	SHOWN_S = 1,
 };
 
 /* What a person reads, by how it ended; the words of one place. */
@@ -30,9 +33,10 @@ static const char *const words[] = {
     "(output cut: the first %zu of %lld bytes were kept)", /* CUT */
     "…",                          /* MORE */
     "\nAll of it: /output %lld", /* ALL */
+    "runs for %s",                /* RUNS */
     "\n%zu characters, in the file; they end with:\n", /* IN_FILE */
 };
-enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, IN_FILE };
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, RUNS, IN_FILE };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
 
@@ -112,13 +116,29 @@ static void set_fixed_width(struct tele_buf *entities, const struct tele_buf *te
 }
 
 /* The last units of an output, with a mark where something came before. */
-static void add_tail(struct tele_buf *text, const char *output, size_t n, size_t units)
+static void add_tail(struct tele_buf *text, const char *output, size_t n, size_t units, bool more)
 {
 	size_t at = tele_text_tail(output, n, units);
 
-	if (at)
+	if (at || more)
 		tele_buf_str(text, words[MORE]);
 	tele_buf_add(text, output + at, n - at);
+}
+
+/* The end of what it printed, which may lie beyond what was kept. */
+static void add_end(struct tele_buf *text, const struct ending *e, const char *output, size_t n, size_t units)
+{
+	struct tele_buf clean = {0}, shown = {0};
+
+	if (!e->tail) {
+		add_tail(text, output, without_trailing_space(output, n), units, false);
+		return;
+	}
+	tele_text_clean(&clean, e->tail, e->tail_size);
+	tele_text_terminal(&shown, tele_buf_text(&clean), clean.len);
+	add_tail(text, tele_buf_text(&shown), without_trailing_space(tele_buf_text(&shown), shown.len), units, true);
+	tele_buf_release(&clean);
+	tele_buf_release(&shown);
 }
 
 static void say_head(struct tele_buf *text, const struct tele_task *t, const struct ending *e)
@@ -137,7 +157,9 @@ static void say_head(struct tele_buf *text, const struct tele_task *t, const str
 static void say_success(struct tele_buf *text, struct tele_buf *entities, const struct tele_task *t, const struct ending *e, const char *output,
     size_t n)
 {
-	bool is_short = e->finished_at - e->started_at < QUICK_S && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
+	double took = e->finished_at - e->started_at;
+	/* What was shown while it ran has had a head, and keeps it. */
+	bool is_short = took < (t->long_running ? SHOWN_S : QUICK_S) && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
 	size_t from;
 
 	n = without_trailing_space(output, n);
@@ -168,7 +190,7 @@ static void say_failure(struct tele_buf *text, struct tele_buf *entities, const 
 		return;
 	tele_buf_char(text, '\n');
 	from = text->len;
-	add_tail(text, output, n, TAIL_UNITS);
+	add_end(text, e, output, n, TAIL_UNITS);
 	set_fixed_width(entities, text, from);
 	if (t->logged && tele_text_units(output, n) > TAIL_UNITS)
 		tele_buf_printf(text, words[ALL], t->id);
@@ -184,7 +206,7 @@ static void say_document(struct tele_buf *text, struct tele_buf *entities, const
 	say_head(text, t, e);
 	tele_buf_printf(text, words[IN_FILE], tele_text_units(output, n));
 	from = text->len;
-	add_tail(text, output, without_trailing_space(output, n), CAPTION_TAIL_UNITS);
+	add_end(text, e, output, n, CAPTION_TAIL_UNITS);
 	set_fixed_width(entities, text, from);
 	note_cut(text, e);
 }
@@ -216,7 +238,7 @@ static enum tele_err complete(struct tele_result *r, struct tele_buf *text, stru
 
 enum tele_err result_make(const struct tele_task *task, const struct ending *e, struct tele_result *r)
 {
-	struct tele_buf text = {0}, entities = {0}, output = {0};
+	struct tele_buf text = {0}, entities = {0}, output = {0}, raw = {0};
 	size_t whole = e->size;
 	bool with_document;
 
@@ -240,8 +262,10 @@ enum tele_err result_make(const struct tele_task *task, const struct ending *e, 
 			whole = e->size - back;
 		break;
 	}
-	tele_text_clean(&output, e->output, whole);
-	with_document = !e->vanished && tele_text_units(tele_buf_text(&output), output.len) > LONG_UNITS;
+	tele_text_clean(&raw, e->output, whole);
+	tele_text_terminal(&output, tele_buf_text(&raw), raw.len);
+	tele_buf_release(&raw);
+	with_document = !e->vanished && tele_text_units(tele_buf_text(&output), output.len) > (task->long_running ? ONE_UNITS : LONG_UNITS);
 	if (with_document)
 		say_document(&text, &entities, task, e, tele_buf_text(&output), output.len);
 	else if (!strcmp(r->state, "done"))
@@ -266,4 +290,33 @@ enum tele_err result_of_text(const struct tele_task *task, const char *words_of_
 	if (is_blank(tele_buf_text(&text), text.len))
 		tele_buf_printf(&text, words[NO_OUTPUT], task->command);
 	return complete(r, &text, &entities, &output, false, "");
+}
+
+enum tele_err result_live(const struct tele_task *task, double seconds, const char *output, size_t n, struct tele_live *live)
+{
+	struct tele_buf text = {0}, entities = {0}, raw = {0}, shown = {0}, duration = {0}, how = {0};
+	size_t from;
+
+	say_duration(&duration, seconds);
+	tele_buf_printf(&how, words[RUNS], tele_buf_text(&duration));
+	tele_buf_printf(&text, words[HEAD], task->command, task->id, tele_buf_text(&how));
+	tele_text_clean(&raw, output, n);
+	tele_text_terminal(&shown, tele_buf_text(&raw), raw.len);
+	if (!is_blank(tele_buf_text(&shown), shown.len)) {
+		tele_buf_char(&text, '\n');
+		from = text.len;
+		add_tail(&text, tele_buf_text(&shown), without_trailing_space(tele_buf_text(&shown), shown.len), LIVE_TAIL_UNITS, false);
+		set_fixed_width(&entities, &text, from);
+	}
+	tele_buf_release(&duration);
+	tele_buf_release(&how);
+	tele_buf_release(&raw);
+	tele_buf_release(&shown);
+	live->task_id = task->id;
+	live->text = tele_buf_detach(&text);
+	live->entities = tele_buf_detach(&entities);
+	if (live->text && live->entities)
+		return TELE_OK;
+	tele_live_release(live);
+	return TELE_NOMEM;
 }

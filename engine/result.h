@@ -17,6 +17,8 @@ struct ending {
 	const char *output; /* what was kept, as it came */
 	size_t size;
 	long long total;    /* bytes it printed */
+	const char *tail;   /* the last of them, where they are not among those kept; NULL: they are */
+	size_t tail_size;
 };
 
 /*
@@ -24,6 +26,9 @@ struct ending {
  * A quick and short success is its output and nothing else; a long output becomes a document. TELE_NOMEM.
  */
 enum tele_err result_make(const struct tele_task *task, const struct ending *end, struct tele_result *result) TELE_MUST;
+
+/* What a chat is shown while a task runs: how long, and the end of what it has printed. TELE_NOMEM. */
+enum tele_err result_live(const struct tele_task *task, double seconds, const char *output, size_t n, struct tele_live *live) TELE_MUST;
 
 /* The result of a text command: the answer as it is. */
 enum tele_err result_of_text(const struct tele_task *task, const char *text, double now, struct tele_result *result) TELE_MUST;

@@ -75,6 +75,16 @@ static int run_supervisor(const struct tele_conf *conf, char *message, size_t si
 	return supervise(conf, &job);
 }
 
+static void log_fork_failed(const char *message, size_t size)
+{
+	struct run_request head = {0};
+	int error = errno;
+
+	if (size >= sizeof head)
+		memcpy(&head, message, sizeof head);
+	tele_log(TELE_ERROR, "fork_failed", tele_int("task", head.task), tele_int("update", head.update), tele_str("error", strerror(error)));
+}
+
 static void fork_supervisor(const struct tele_conf *conf, int sock, char *message, size_t size, int fds[2])
 {
 	pid_t parent = getpid();
@@ -89,7 +99,7 @@ static void fork_supervisor(const struct tele_conf *conf, int sock, char *messag
 	}
 	/* The engine sees both ends close, which is its answer too. */
 	if (pid < 0)
-		tele_log(TELE_ERROR, "fork_failed", tele_str("error", strerror(errno)));
+		log_fork_failed(message, size);
 	close(fds[0]);
 	close(fds[1]);
 }

@@ -17,7 +17,7 @@ enum { RUN_REQUEST_MOST = 128 * 1024, RUN_WHY_MOST = 240 };
 
 /* Before the strings, each ended by NUL: program, argc arguments (without argv[0]), envc assignments. */
 struct run_request {
-	int64_t task;
+	int64_t task, update;
 	uint32_t timeout_s, grace_s;
 	uint32_t argc, envc;
 };

@@ -10,6 +10,7 @@
 #include "engine/lane.h"
 #include "engine/operation.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 #include "lib/start.h"
 #include "lib/outbox.h"
 #include "lib/telegram.h"
@@ -29,14 +30,15 @@ enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
 static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30;
 static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
-enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK };
+enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK, METRICS };
 
 struct sender {
 	struct tele_conf *conf;
 	struct tele_db *db;
+	struct tele_metrics *metrics;
 	struct tele_telegram *telegram;
 	struct lanes *lanes;
-	struct rate rate;
+	struct rate rate, edit_rate; /* of the bot; what is shown of running commands may use half */
 	enum op op;
 	long long epoch; /* 0: not the active one */
 	struct tele_settlements settling, under_way; /* the latter is being stored */
@@ -50,7 +52,7 @@ struct sender {
 	int failures;           /* in a row, over all chats */
 	double last_429;
 	long long last_429_chat;
-	bool look, stopping, standing_by;
+	bool look, stopping, standing_by, told_all;
 	bool left_out;          /* the last take passed over chats that had rows in hand: more may wait for them */
 	bool again;             /* the database brought something that may be sent at once */
 	double stop_by;
@@ -73,18 +75,42 @@ static void settle_first(struct sender *s, struct lane *lane, const char *outcom
 	struct tele_outbox_row *row = lane->first;
 
 	tele_settlements_add(&s->settling, row, outcome, message_id, reason);
-	if (strcmp(outcome, "sent"))
+	/* What moved is sent to where its chat is now. */
+	if (strcmp(outcome, "sent") && strcmp(outcome, "moved")) {
+		tele_metric_add(s->metrics, TELE_METRIC_NOT_SENT, outcome, NULL, 1);
 		tele_log(TELE_WARN, "not_sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
 		    tele_str("outcome", outcome), tele_str("why", reason));
+	}
 	lane_pop(s->lanes, lane);
 }
 
-/* What Telegram refused for good, or what cannot even be asked. */
+/* What becomes of what Telegram refused for good, or what cannot even be asked. */
+static const char *end_of_refused(const struct operation *op, const struct tele_outbox_row *row)
+{
+	if (op && op->is_fleeting)
+		return "expired";
+	/* Somebody deleted the message. What it says in the end is said anew; until then nobody wants to see it. */
+	if (op && op->is_live && op->is_edit)
+		return row->final ? "anew" : "sent";
+	return "dead";
+}
+
 static void give_up_first(struct sender *s, struct lane *lane, const char *why)
 {
-	const struct operation *op = operation_find(lane->first->op);
+	settle_first(s, lane, end_of_refused(operation_of(lane->first), lane->first), 0, why);
+}
 
-	settle_first(s, lane, op && op->is_fleeting ? "expired" : "dead", 0, why);
+static bool lacks_something(const struct operation *op, const struct tele_outbox_row *row)
+{
+	return (op->with_file && !row->file_name) || (op->is_live && !row->fresh);
+}
+
+/* Whose limits a lane keeps to: its own, or its chat's where it has no place in it. */
+static struct lane *limits_of(const struct sender *s, struct lane *lane, double now)
+{
+	struct lane *chat = lane->chat_id || !lane->first->chat_id ? NULL : lanes_of_chat(s->lanes, lane->first, now);
+
+	return chat ? chat : lane;
 }
 
 /* Settled without asking Telegram, or the lane waits for its document; true: go on. */
@@ -98,7 +124,7 @@ static bool is_ready(struct sender *s, struct lane *lane, const struct operation
 		give_up_first(s, lane, "the chat is closed to the bot");
 	} else if (now >= row->expires_at) {
 		settle_first(s, lane, "expired", 0, "too late");
-	} else if (op->with_file && !row->file_name) {
+	} else if (lacks_something(op, row)) {
 		lane->busy = lane->fetching = s->again = true;
 	} else {
 		return true;
@@ -118,18 +144,25 @@ static enum tele_err call(struct sender *s, const struct operation *op, const st
 
 static void take_rates(struct sender *s, struct lane *lane, const struct operation *op, double now)
 {
+	struct lane *limits = limits_of(s, lane, now);
+
 	if (!op->is_message)
 		return;
-	rate_take(&lane->rate, now);
-	rate_take(&lane->group_rate, now);
+	rate_take(&limits->rate, now);
+	rate_take(&limits->group_rate, now);
 	rate_take(&s->rate, now);
+	if (!op->is_live || lane->first->final)
+		return;
+	rate_take(&limits->edit_rate, now);
+	rate_take(&limits->edit_group_rate, now);
+	rate_take(&s->edit_rate, now);
 }
 
 /* Starts what the first row of a lane asks for; settles it where there is nothing to send. */
 static void start_first(struct sender *s, struct lane *lane, double now)
 {
 	struct tele_outbox_row *row = lane->first;
-	const struct operation *op = operation_find(row->op);
+	const struct operation *op = operation_of(row);
 	struct json_object *request;
 	enum tele_err rc;
 	bool last = true;
@@ -159,16 +192,22 @@ static double later(double a, double b)
 }
 
 /* When the lane's first row may go. */
-static double lane_when(const struct sender *s, const struct lane *lane, double now)
+static double lane_when(const struct sender *s, struct lane *lane, double now)
 {
-	const struct operation *op = operation_find(lane->first->op);
-	double when = later(lane->not_before, s->hold_all);
+	const struct operation *op = operation_of(lane->first);
+	const struct lane *limits = limits_of(s, lane, now);
+	double when = later(later(lane->not_before, limits->not_before), s->hold_all);
 
 	if (!op || !op->is_message)
 		return when;
-	when = later(when, rate_when(&lane->rate, now));
-	when = later(when, rate_when(&lane->group_rate, now));
-	return later(when, rate_when(&s->rate, now));
+	when = later(when, rate_when(&limits->rate, now));
+	when = later(when, rate_when(&limits->group_rate, now));
+	when = later(when, rate_when(&s->rate, now));
+	if (!op->is_live || lane->first->final)
+		return when;
+	when = later(when, rate_when(&limits->edit_rate, now));
+	when = later(when, rate_when(&limits->edit_group_rate, now));
+	return later(when, rate_when(&s->edit_rate, now));
 }
 
 /* Starts all that may go now; returns when the next could. */
@@ -209,12 +248,13 @@ static void back_off(struct sender *s, struct lane *lane, const char *words, dou
 
 	lane->backoff_s = lane->backoff_s > 0 ? fmin(lane->backoff_s * 2, backoff_most_s) : backoff_least_s;
 	lane->not_before = now + jitter(lane->backoff_s);
+	lane->first->fresh = false;
 	if (++s->failures > 3)
 		s->hold_all = now + jitter(fmin(backoff_least_s * s->failures / 4, 5));
 	if (told && lane->backoff_s < backoff_most_s)
 		return;
-	tele_log(TELE_WARN, "telegram_away", tele_int("outbox", lane->first->id), tele_int("chat", lane->chat_id), tele_str("error", words),
-	    tele_str("todo", "trying again by itself"));
+	tele_log(TELE_WARN, "telegram_away", tele_int("outbox", lane->first->id), tele_int("chat", lane->chat_id),
+	    tele_int("update", lane->first->update_id), tele_str("error", words), tele_str("todo", "trying again by itself"));
 	tele_settlements_add(&s->settling, lane->first, "failed", 0, words);
 }
 
@@ -224,13 +264,16 @@ static void hold(struct sender *s, struct lane *lane, long retry_after, double n
 	double until = now + (double)(retry_after > 0 ? retry_after : 1);
 	long long chat = lane->first->chat_id;
 
-	lane->not_before = until;
+	lane->not_before = limits_of(s, lane, now)->not_before = until;
+	lane->first->fresh = false;
 	if (s->last_429_chat != chat && now - s->last_429 < 1)
 		s->hold_all = until;
 	s->last_429 = now;
 	s->last_429_chat = chat;
-	tele_log(TELE_WARN, "limited", tele_int("chat", chat), tele_int("retry_after", retry_after),
-	    tele_str("for", s->hold_all == until ? "all" : "chat"));
+	tele_metric_add(s->metrics, TELE_METRIC_WAITS, s->hold_all == until ? "all" : "chat", NULL, 1);
+	tele_metric_add(s->metrics, TELE_METRIC_WAITED, NULL, NULL, until - now);
+	tele_log(TELE_WARN, "limited", tele_int("chat", chat), tele_int("update", lane->first->update_id),
+	    tele_int("retry_after", retry_after), tele_str("for", s->hold_all == until ? "all" : "chat"));
 }
 
 static void note_sent(struct sender *s, struct lane *lane, const struct tele_answer *a)
@@ -243,9 +286,10 @@ static void note_sent(struct sender *s, struct lane *lane, const struct tele_ans
 	lane->backoff_s = 0;
 	s->failures = 0;
 	row->parts_sent++;
+	tele_metric_add(s->metrics, TELE_METRIC_SENT, row->op, NULL, 1);
 	tele_log(TELE_INFO, "sent", tele_int("outbox", row->id), tele_int("chat", row->chat_id), tele_int("update", row->update_id),
 	    tele_int("task", row->task_id), tele_int("message", a->message_id));
-	if (operation_find(row->op)->in_parts && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
+	if (operation_of(row)->in_parts && tele_outbox_part(row, row->parts_sent, &text, &entities, &last) == TELE_OK) {
 		free(text);
 		json_object_put(entities);
 		/* The lane stays busy until this part is stored; see on_settled. */
@@ -254,6 +298,9 @@ static void note_sent(struct sender *s, struct lane *lane, const struct tele_ans
 		tele_settlements_add(&s->settling, row, "part", a->message_id, "");
 		return;
 	}
+	/* One that was overwritten meanwhile is as old as what it shows, not as its row. */
+	if (row->version == 1)
+		tele_metric_observe(s->metrics, TELE_METRIC_SEND, NULL, now_s() - row->written_at);
 	settle_first(s, lane, "sent", a->message_id, "");
 }
 
@@ -267,7 +314,8 @@ static void close_chat(struct sender *s, struct lane *lane, const char *words)
 /* The database moves what waits for the chat, and what is in hand here too, to the chat it has become. */
 static void follow_chat(struct sender *s, struct lane *lane, long long to)
 {
-	tele_log(TELE_INFO, "chat_migrated", tele_int("chat", lane->first->chat_id), tele_int("to", to));
+	tele_log(TELE_INFO, "chat_migrated", tele_int("chat", lane->first->chat_id), tele_int("to", to),
+	    tele_int("update", lane->first->update_id));
 	settle_first(s, lane, "moved", to, "");
 	while (lane->first)
 		lane_pop(s->lanes, lane);
@@ -401,6 +449,7 @@ static void on_rows(struct sender *s, const PGresult *res)
 
 		if (good) {
 			row->expires_at = now + row->expires_s;
+			row->written_at = now - row->age_s;
 			good = lanes_add(s->lanes, row, now) == TELE_OK;
 		}
 		if (!good)
@@ -419,7 +468,7 @@ static struct lane *first_fetching(const struct sender *s)
 	return lane;
 }
 
-static void on_file(struct sender *s, const PGresult *res)
+static void on_fetched(struct sender *s, const PGresult *res)
 {
 	struct lane *lane = first_fetching(s);
 
@@ -427,11 +476,12 @@ static void on_file(struct sender *s, const PGresult *res)
 		return;
 	lane->busy = lane->fetching = false;
 	s->again = true;
-	switch (tele_outbox_read_file(res, lane->first)) {
+	switch (tele_outbox_fetched(res, lane->first)) {
 	case TELE_OK:
 		break;
 	case TELE_NOTFOUND:
-		give_up_first(s, lane, "its document is gone");
+		/* A live row that was settled meanwhile, or a document somebody removed. */
+		give_up_first(s, lane, "what it would send is gone");
 		break;
 	default:
 		lane->not_before = now_s() + 1;
@@ -469,8 +519,14 @@ static void on_webhook_stored(struct sender *s, const PGresult *res)
 	/* What came meanwhile is stored with the next. */
 }
 
-static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_file,
-    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored};
+static void on_metrics(struct sender *s, const PGresult *res)
+{
+	if (tele_db_bool(res, 0, 0))
+		tele_metrics_stored(s->metrics);
+}
+
+static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched,
+    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored, [METRICS] = on_metrics};
 
 static enum tele_err send_settlements(struct sender *s)
 {
@@ -510,12 +566,29 @@ static enum tele_err send_webhook(struct sender *s)
 	return rc;
 }
 
+/* Nothing is under way, nothing is to be stored. */
+static bool is_idle(const struct sender *s)
+{
+	return !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n;
+}
+
+static enum tele_err send_metrics(struct sender *s)
+{
+	const char *const *values = tele_metrics_take(s->metrics);
+
+	/* The last time once nothing more will come to be counted. */
+	s->told_all = s->stopping && is_idle(s);
+	return values ? tele_db_send(s->db, TELE_STMT_METRIC_ADD, values) : TELE_NOMEM;
+}
+
 static enum op choose(struct sender *s, double now)
 {
 	if (s->under_way.n || s->settling.n)
 		return SETTLE;
 	if (s->stopping)
-		return NONE;
+		return is_idle(s) && !s->told_all ? METRICS : NONE;
+	if (!tele_metrics_wait_ms(s->metrics))
+		return METRICS;
 	if (s->me_known && !s->me_stored)
 		return SEEN;
 	if (!s->epoch)
@@ -542,6 +615,8 @@ static enum tele_err send_op(struct sender *s)
 		return send_settlements(s);
 	case SEEN:
 		return tele_db_send(s->db, TELE_STMT_BOT_SEEN, (const char *[]){s->me_id, s->me_username, s->me_name});
+	case METRICS:
+		return send_metrics(s);
 	case NONE:
 		break;
 	}
@@ -561,6 +636,15 @@ static void on_connection_lost(struct sender *s)
 	lanes_abandon(s->lanes);
 }
 
+/* Not the lead any more, or something an operator must see; after the connection's backoff. Figures alone are not worth it. */
+static void start_over(struct sender *s)
+{
+	if (tele_db_ready(s->db))
+		tele_db_drop(s->db);
+	on_connection_lost(s);
+	s->lead_due = now_s() + lead_every_s;
+}
+
 static void settle_op(struct sender *s)
 {
 	PGresult *res = NULL;
@@ -572,11 +656,8 @@ static void settle_op(struct sender *s)
 		answers[s->op](s, res);
 	} else if (rc != TELE_RETRY) {
 		tele_log(TELE_ERROR, "statement_failed", tele_int("op", s->op), tele_str("error", tele_db_error(s->db)));
-		/* Not the lead any more, or something an operator must see: start over, after the connection's backoff. */
-		if (tele_db_ready(s->db))
-			tele_db_drop(s->db);
-		on_connection_lost(s);
-		s->lead_due = now_s() + lead_every_s;
+		if (s->op != METRICS || !tele_db_ready(s->db))
+			start_over(s);
 	}
 	PQclear(res);
 	s->op = NONE;
@@ -600,11 +681,23 @@ static void drive_db(struct sender *s)
 	}
 }
 
+static void count_error(struct sender *s, const struct tele_answer *a)
+{
+	char code[16] = "network";
+
+	if (a->verdict == TELE_TG_OK || a->verdict == TELE_TG_NOT_MODIFIED || a->verdict == TELE_TG_TOO_OLD)
+		return;
+	if (a->code)
+		snprintf(code, sizeof code, "%ld", a->code);
+	tele_metric_add(s->metrics, TELE_METRIC_ERRORS, code, NULL, 1);
+}
+
 static void drive_telegram(struct sender *s, double now)
 {
 	struct tele_answer a;
 
 	while (tele_telegram_next(s->telegram, &a) == TELE_OK) {
+		count_error(s, &a);
 		if (a.tag == &me_tag)
 			on_me(s, &a, now);
 		else if (a.tag == &webhook_tag)
@@ -614,6 +707,14 @@ static void drive_telegram(struct sender *s, double now)
 	}
 	ask_me(s, now);
 	ask_webhook(s, now);
+}
+
+static void set_rates(struct sender *s)
+{
+	double rate = (double)s->conf->send_rate, burst = (double)s->conf->send_burst, now = now_s();
+
+	rate_init(&s->rate, rate, burst, now);
+	rate_init(&s->edit_rate, rate / 2, burst >= 2 ? burst / 2 : 1, now);
 }
 
 static void reload(struct sender *s)
@@ -634,7 +735,7 @@ static void reload(struct sender *s)
 	s->me_known = s->me_stored = false;
 	s->me_due = s->hold_all = 0;
 	lanes_set_rates(s->lanes, s->conf, now_s());
-	rate_init(&s->rate, (double)fresh.send_rate, (double)fresh.send_burst, now_s());
+	set_rates(s);
 }
 
 static void take_signals(struct sender *s, double now)
@@ -666,9 +767,9 @@ static void keep_time(struct sender *s, double now)
 
 static bool is_over(const struct sender *s, double now)
 {
-	bool idle = !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n;
+	bool done = is_idle(s) && s->op == NONE && (s->told_all || !tele_db_ready(s->db));
 
-	return s->stopping && (idle || now >= s->stop_by);
+	return s->stopping && (done || now >= s->stop_by);
 }
 
 static int wait_ms(const struct sender *s, double next, double now)
@@ -727,23 +828,27 @@ static int watch_signals(void)
 
 int send_loop(struct tele_conf *conf)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_FILE,
-	    TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK};
+	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_TEXT,
+	    TELE_STMT_OUTBOX_FILE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK,
+	    TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	s.signals = watch_signals();
+	s.metrics = tele_metrics_new("telesender", NULL);
 	s.db = tele_db_new(conf->database, &use);
 	s.telegram = tele_telegram_new(conf->api_base, conf->bot_token, FLIGHT_S);
 	s.lanes = lanes_new(conf);
-	rate_init(&s.rate, (double)conf->send_rate, (double)conf->send_burst, now_s());
+	set_rates(&s);
 	if (s.signals < 0 || !s.db || !s.telegram || !s.lanes)
 		return EXIT_FAILURE;
+	tele_db_count(s.db, s.metrics);
 	tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base), tele_int("send_rate", conf->send_rate));
 	run(&s);
 	tele_telegram_free(s.telegram);
 	tele_db_free(s.db);
+	tele_metrics_free(s.metrics);
 	lanes_free(s.lanes);
 	tele_settlements_release(&s.settling);
 	tele_settlements_release(&s.under_way);

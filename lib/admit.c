@@ -12,7 +12,7 @@
 enum { EXTRA_MOST = 64, REJECTED_MOST = 65536 };
 
 /* Commands that TeleOps answers itself. */
-static const char *const builtins[] = {"cancel", "help", "id", "output", "start", "status", "tasks", "whoami", NULL};
+static const char *const builtins[] = {"approve", "cancel", "help", "id", "output", "reject", "start", "status", "tasks", "whoami", NULL};
 
 static bool is_builtin(const char *name)
 {
@@ -70,8 +70,8 @@ static enum tele_err decide_run(const struct tele_command *command, const struct
 	enum tele_err rc = tele_cmdline_arguments(command, line->rest, &args, &complaint);
 
 	d->command_id = command->id;
-	d->action = rc == TELE_OK ? "run" : "invalid";
-	if (rc == TELE_OK)
+	d->action = rc == TELE_OK ? "run" : rc == TELE_EMPTY ? "ask" : "invalid";
+	if (rc == TELE_OK || rc == TELE_EMPTY)
 		rc = set(&d->args, tele_buf_text(&args)) ? TELE_OK : TELE_NOMEM;
 	else if (rc == TELE_INVALID)
 		rc = set(&d->reply, tele_buf_text(&complaint)) ? TELE_OK : TELE_NOMEM;
@@ -123,8 +123,9 @@ static enum tele_err decide_message(const struct tele_catalogue *c, const struct
 		return TELE_OK;
 	if (tele_cmdline_split(u->text, &line) == TELE_OK)
 		return decide_command(c, u, &line, d);
-	d->action = strcmp(u->chat_type, "private") ? "ignore" : "text";
-	return TELE_OK;
+	d->action = strcmp(u->chat_type, "private") ? "chatter" : "text";
+	/* It may be the answer to a question, which only the database knows. */
+	return set(&d->line, "") ? TELE_OK : TELE_NOMEM;
 }
 
 enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d)
@@ -141,7 +142,7 @@ enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tel
 		return decide_message(c, u, d);
 	case TELE_UPDATE_CALLBACK:
 		d->action = "callback";
-		return set(&d->extra, u->callback_id) ? TELE_OK : TELE_NOMEM;
+		return set(&d->extra, u->callback_id) && set(&d->reply, u->callback_data) ? TELE_OK : TELE_NOMEM;
 	case TELE_UPDATE_MEMBER:
 		d->action = "mychat";
 		return set(&d->extra, u->member_status) ? TELE_OK : TELE_NOMEM;
@@ -155,6 +156,52 @@ enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tel
 	return TELE_OK;
 }
 
+static const struct tele_parameter *find_parameter(const struct tele_command *command, const char *name)
+{
+	for (size_t i = 0; command && i < command->nparameters; i++)
+		if (!strcmp(command->parameters[i].name, name))
+			return &command->parameters[i];
+	return NULL;
+}
+
+static enum tele_err check_answer(const struct tele_parameter *p, const char *value, struct tele_decision *d)
+{
+	struct tele_buf out = {0}, complaint = {0};
+	enum tele_err rc = tele_parameter_check(p, value, &out);
+
+	if (rc == TELE_OK) {
+		d->action = "answer";
+		rc = set(&d->extra, tele_buf_text(&out)) ? TELE_OK : TELE_NOMEM;
+	} else if (rc == TELE_INVALID) {
+		d->action = "badanswer";
+		tele_buf_printf(&complaint, "%s must be %s.", p->name, tele_buf_text(&out));
+		rc = set(&d->reply, tele_buf_text(&complaint)) ? TELE_OK : TELE_NOMEM;
+	}
+	tele_buf_release(&out);
+	tele_buf_release(&complaint);
+	return rc;
+}
+
+enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d,
+    int timeout_ms)
+{
+	char from[24], chat[24], thread[24];
+	const struct tele_parameter *p = NULL;
+	PGresult *res = NULL;
+	enum tele_err rc;
+
+	if (strcmp(d->action, "text") && strcmp(d->action, "chatter"))
+		return TELE_OK;
+	snprintf(from, sizeof from, "%lld", u->from_id);
+	snprintf(chat, sizeof chat, "%lld", u->chat_id);
+	snprintf(thread, sizeof thread, "%lld", u->thread_id);
+	rc = tele_db_run(db, TELE_STMT_PENDING_ASKED, (const char *[]){from, chat, thread}, timeout_ms, &res);
+	if (rc == TELE_OK && PQntuples(res))
+		p = find_parameter(tele_catalogue_by_id(c, tele_db_int(res, 0, 0)), PQgetvalue(res, 0, 1));
+	PQclear(res);
+	return p ? check_answer(p, u->text, d) : rc;
+}
+
 static const struct {
 	const char *word;
 	enum tele_outcome outcome;
@@ -162,7 +209,7 @@ static const struct {
     {"task", TELE_ADMIT_TASK},          {"reply", TELE_ADMIT_REPLY},       {"refused", TELE_ADMIT_REPLY},
     {"disabled", TELE_ADMIT_REPLY},     {"stranger", TELE_ADMIT_REPLY},    {"duplicate", TELE_ADMIT_IGNORED},
     {"ignored", TELE_ADMIT_IGNORED},    {"deferred", TELE_ADMIT_DEFERRED},   {"flood", TELE_ADMIT_REPLY},
-    {"flooded", TELE_ADMIT_IGNORED},
+    {"flooded", TELE_ADMIT_IGNORED},    {"pending", TELE_ADMIT_REPLY},
 };
 
 static void note_outcome(struct tele_admission *list, size_t n, long long update_id, const char *word)

@@ -9,19 +9,26 @@
  * tele_admit hands a batch to the database's admit(), which knows people and rights and has the last word.
  */
 struct tele_decision {
-	const char *action;   /* what admit() is asked to do: run, invalid, unknown, a built-in's name, text, callback, mychat,
-	                         migrate, ignore */
+	const char *action;   /* what admit() is asked to do: run, ask, answer, badanswer, invalid, unknown, a built-in's name, text, chatter,
+	                         callback, mychat, migrate, ignore */
 	long long command_id; /* 0: none */
 	char *args;           /* run: JSON object of texts; "" else. This and the following are owned */
 	char *line;           /* command line as typed */
-	char *reply;          /* invalid: the complaint; unknown: the name that was asked for */
-	char *extra;          /* unknown: near names; a built-in: the word after it; callback: its id; mychat: status; migrate: new id */
+	char *reply;          /* invalid, badanswer: the complaint; unknown: the name that was asked for; callback: its data */
+	char *extra;          /* unknown: near names; a built-in: the word after it; answer: the value; callback: its id; mychat: status; migrate: new id */
 	long long version;    /* of the catalogue it was decided with */
 };
 
 /* Never fails for its data; TELE_NOMEM. Release with tele_decision_release; deciding again releases first. */
 enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d) TELE_MUST;
 void tele_decision_release(struct tele_decision *d);
+
+/*
+ * For a text that came back deferred: whether its person is being asked for something there, and whether it is that. The decision
+ * becomes answer or badanswer, or stays as it is. TELE_NOMEM, and the errors of tele_db_run.
+ */
+enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d,
+    int timeout_ms) TELE_MUST;
 
 enum tele_outcome {
 	TELE_ADMIT_UNKNOWN,

@@ -7,7 +7,7 @@
 
 enum { NEAR = 5, NAME_MOST = 32 };
 
-enum column { ID, NAME, ENABLED, USAGE, PARAMETER, TYPE, REQUIRED, DEFAULT, MINIMUM, MAXIMUM, CHOICES, PATTERN, SECRET };
+enum column { ID, NAME, ENABLED, USAGE, PARAMETER, TYPE, REQUIRED, DEFAULT, MINIMUM, MAXIMUM, CHOICES, PATTERN, SECRET, INTERACTIVE };
 
 static char *copy(const PGresult *res, int row, int column)
 {
@@ -40,6 +40,7 @@ static enum tele_err read_row(struct tele_catalogue *c, const PGresult *res, int
 		k->name = copy(res, row, NAME);
 		k->usage = copy(res, row, USAGE);
 		k->enabled = tele_db_bool(res, row, ENABLED);
+		k->interactive = tele_db_bool(res, row, INTERACTIVE);
 		if (!k->name || !k->usage)
 			return TELE_NOMEM;
 	}
@@ -131,6 +132,14 @@ void tele_catalogue_drop(struct tele_catalogue *c)
 	free(c->commands);
 	free(c->bot_username);
 	free(c);
+}
+
+const struct tele_command *tele_catalogue_by_id(const struct tele_catalogue *c, long long id)
+{
+	for (size_t i = 0; i < c->ncommands; i++)
+		if (c->commands[i].id == id)
+			return &c->commands[i];
+	return NULL;
 }
 
 static int name_is(const void *key, const void *command)

@@ -23,6 +23,7 @@ struct tele_command {
 	char *name;
 	char *usage;
 	bool enabled;
+	bool interactive; /* asks for what is missing */
 	struct tele_parameter *parameters;
 	size_t nparameters;
 };
@@ -41,6 +42,8 @@ enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tel
 struct tele_catalogue *tele_catalogue_hold(struct tele_catalogue *c);
 void tele_catalogue_drop(struct tele_catalogue *c);
 
+/* NULL: there is none of that number. */
+const struct tele_command *tele_catalogue_by_id(const struct tele_catalogue *c, long long id);
 /* NULL: there is none of that name. */
 const struct tele_command *tele_catalogue_find(const struct tele_catalogue *c, const char *name);
 /*

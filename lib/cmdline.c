@@ -180,6 +180,7 @@ struct reading {
 	const struct tele_command *command;
 	char **values;
 	struct tele_buf *complaint;
+	bool missing; /* something that is asked for */
 };
 
 static enum tele_err complain(struct reading *r, const char *usage_head)
@@ -262,6 +263,10 @@ static enum tele_err check_values(struct reading *r, struct json_object *args)
 		struct tele_buf out = {0};
 		enum tele_err rc;
 
+		if (!value && p->required && r->command->interactive) {
+			r->missing = true;
+			continue;
+		}
 		if (!value && p->required) {
 			tele_buf_printf(r->complaint, "%s is missing.", p->name);
 			return TELE_INVALID;
@@ -302,6 +307,8 @@ enum tele_err tele_cmdline_arguments(const struct tele_command *command, const c
 		tele_buf_str(args, json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		rc = complain(&r, "Usage: ");
+	if (rc == TELE_OK && r.missing)
+		rc = TELE_EMPTY;
 out:
 	for (size_t i = 0; r.values && i < command->nparameters; i++)
 		free(r.values[i]);

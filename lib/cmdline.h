@@ -16,6 +16,7 @@ enum tele_err tele_cmdline_split(const char *text, struct tele_cmdline *line) TE
 /*
  * Reads the arguments of a command and checks them: words with POSIX-like quoting, by position or name=value; a last parameter of
  * type text takes the rest of the line as it stands. TELE_OK: args is a JSON object of texts by parameter name, defaults filled in.
+ * TELE_EMPTY: the command asks for what is missing; args is what there is.
  * TELE_INVALID: complaint says, for the person who typed it, which parameter, what was expected and what came, with the usage line.
  */
 enum tele_err tele_cmdline_arguments(const struct tele_command *command, const char *rest, struct tele_buf *args,

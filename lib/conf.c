@@ -30,6 +30,14 @@ static const struct setting settings[] = {
     {"bot_token_file", STRING, AT(bot_token_file), NULL, 0, 0, "file that holds the bot's token"},
     {"webhook_secret", STRING, AT(webhook_secret), NULL, 0, 0, "secret that Telegram sends along; better in webhook_secret_file"},
     {"webhook_secret_file", STRING, AT(webhook_secret_file), NULL, 0, 0, "file that holds the webhook's secret"},
+    {"metrics_token", STRING, AT(metrics_token), NULL, 0, 0, "bearer token that opens /metrics to others than loopback; better in metrics_token_file"},
+    {"metrics_token_file", STRING, AT(metrics_token_file), NULL, 0, 0, "file that holds that token"},
+    {"webhook_url", STRING, AT(webhook_url), NULL, 0, 0, "where Telegram delivers, as https://HOST:8443/webhook"},
+    {"bot_socket", STRING, AT(bot_socket), "/run/teleops/telebot.sock", 0, 0, "socket of telebot.fcgi; for teleops doctor"},
+    {"manager_socket", STRING, AT(manager_socket), "/run/teleops/telemanager.sock", 0, 0, "socket of telemanager.fcgi; for teleops doctor"},
+    {"certificate", STRING, AT(certificate), NULL, 0, 0, "certificate file that nginx serves; for teleops doctor"},
+    {"webhook_port", NUMBER, AT(webhook_port), "0", 0, 65535, "port of nginx for the webhook on this host; for teleops doctor; 0: none"},
+    {"admin_port", NUMBER, AT(admin_port), "0", 0, 65535, "port of nginx for the pages on this host; for teleops doctor; 0: none"},
     {"exec_dir", STRING, AT(exec_dir), TELE_SYSCONFDIR "/teleops/exec", 0, 0, "root-owned directory of programs that commands may run"},
     {"run_dir", STRING, AT(run_dir), "/run/teleops", 0, 0, "lock files"},
     {"work_dir", STRING, AT(work_dir), TELE_LOCALSTATEDIR "/lib/teleops/work", 0, 0, "working directories of running commands"},
@@ -205,7 +213,11 @@ static void read_secret(char **secret, const char *path, const char *key, struct
 	n = fread(text, 1, sizeof text - 1, f);
 	fclose(f);
 	text[n] = '\0';
-	*secret = strdup(trim(text));
+	/* An empty one would fit whoever sends none. */
+	if (*trim(text))
+		*secret = strdup(trim(text));
+	else
+		tele_buf_printf(err, "%s: %s is empty\n", key, path);
 	explicit_bzero(text, sizeof text);
 }
 
@@ -223,6 +235,7 @@ enum tele_err tele_conf_load(struct tele_conf *conf, struct tele_buf *err)
 	read_environment(conf, err);
 	read_secret(&conf->bot_token, conf->bot_token_file, "bot_token_file", err);
 	read_secret(&conf->webhook_secret, conf->webhook_secret_file, "webhook_secret_file", err);
+	read_secret(&conf->metrics_token, conf->metrics_token_file, "metrics_token_file", err);
 	return err->len == before ? TELE_OK : TELE_INVALID;
 }
 

@@ -16,6 +16,14 @@ struct tele_conf {
 	char *bot_token_file;
 	char *webhook_secret; /* read from webhook_secret_file if that is set */
 	char *webhook_secret_file;
+	char *metrics_token;  /* read from metrics_token_file if that is set; NULL: only loopback sees /metrics */
+	char *metrics_token_file;
+	char *webhook_url;    /* what Telegram is told; NULL: not known */
+	char *bot_socket;     /* of telebot.fcgi */
+	char *manager_socket; /* of telemanager.fcgi */
+	char *certificate;    /* that nginx serves; NULL: not known */
+	long webhook_port;    /* of nginx here; 0: none */
+	long admin_port;
 	char *exec_dir;       /* programs that exec commands may run */
 	char *run_dir;        /* lock files */
 	char *work_dir;       /* working directories of commands */

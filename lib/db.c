@@ -2,6 +2,7 @@
 
 #include "lib/buf.h"
 #include "lib/log.h"
+#include "lib/metric.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct tele_db {
 	char *conninfo;
 	const struct tele_db_use *use;
 	PGconn *conn;
+	struct tele_metrics *metrics; /* NULL: nobody counts */
 	enum state state;
 	PostgresPollingStatusType polling;
 	PGresult *first; /* result of the statement under way */
@@ -60,6 +62,11 @@ void tele_db_free(struct tele_db *db)
 	PQfinish(db->conn);
 	free(db->conninfo);
 	free(db);
+}
+
+void tele_db_count(struct tele_db *db, struct tele_metrics *metrics)
+{
+	db->metrics = metrics;
 }
 
 /* One line, whatever libpq's message looked like. */
@@ -179,7 +186,8 @@ static enum tele_err step_preparing(struct tele_db *db)
 		res = PQgetResult(db->conn);
 		if (!res) {
 			db->state = READY;
-			db->generation++;
+			if (db->generation++)
+				tele_metric_add(db->metrics, TELE_METRIC_RECONNECTS, NULL, NULL, 1);
 			db->backoff_ms = 0;
 			if (db->told)
 				tele_log(TELE_INFO, "database_back", tele_str("host", PQhost(db->conn)));
@@ -354,10 +362,19 @@ static bool wait_for(struct tele_db *db, long long deadline)
 	return !connecting || !(p[1].revents & POLLIN);
 }
 
+static bool has_input(const struct tele_db *db)
+{
+	struct pollfd p = {.fd = tele_db_fd(db), .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static enum tele_err wait_until(struct tele_db *db, long long deadline)
 {
-	if (db->state == READY && tele_db_step(db) == TELE_OK)
-		return TELE_OK;
+	/* One that ended while nobody looked: its last words are read first, and its end only then. */
+	while (db->state == READY && tele_db_step(db) == TELE_OK)
+		if (!has_input(db))
+			return TELE_OK;
 	do {
 		if (db->state != READY)
 			tele_db_step(db);
@@ -416,4 +433,9 @@ long long tele_db_int(const PGresult *res, int row, int column)
 bool tele_db_bool(const PGresult *res, int row, int column)
 {
 	return PQgetvalue(res, row, column)[0] == 't';
+}
+
+double tele_db_double(const PGresult *res, int row, int column)
+{
+	return PQgetisnull(res, row, column) ? 0 : strtod(PQgetvalue(res, row, column), NULL);
 }

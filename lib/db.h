@@ -18,6 +18,7 @@
  * looked for again. Use target_session_attrs=read-write with several hosts.
  */
 struct tele_db;
+struct tele_metrics;
 
 struct tele_db_use {
 	const char *program;         /* application_name */
@@ -29,6 +30,8 @@ struct tele_db_use {
 /* conninfo and use are copied or must stay valid (use). Does not connect yet. NULL: no memory. */
 struct tele_db *tele_db_new(const char *conninfo, const struct tele_db_use *use);
 void tele_db_free(struct tele_db *db);
+/* Has reconnects counted there, which must outlive db. */
+void tele_db_count(struct tele_db *db, struct tele_metrics *metrics);
 
 /*
  * Drives the connection. TELE_OK: ready for a statement. TELE_EMPTY: something is under way, wait again.
@@ -75,5 +78,6 @@ const char *tele_db_error(const struct tele_db *db);
 /* A field as a number; 0 when null. */
 long long tele_db_int(const PGresult *res, int row, int column);
 bool tele_db_bool(const PGresult *res, int row, int column);
+double tele_db_double(const PGresult *res, int row, int column);
 
 #endif

@@ -3,11 +3,13 @@
 #include "lib/admit.h"
 #include "lib/log.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000 };
+enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000, IDLE_S = 5, CONNECT_MS = 1000 };
 
 /* What was handed in together. Who waits is woken once, when nothing of it is left. */
 struct party {
@@ -20,7 +22,7 @@ struct waiting {
 	struct party *party;
 	struct tele_gate_item *item;
 	struct tele_decision decision;
-	long long arrived_ms;
+	double arrived; /* by tele_metric_clock */
 	bool deferred;
 };
 
@@ -39,20 +41,14 @@ struct tele_gate {
 	struct waiting *first, **last;
 	struct tele_catalogue *catalogue; /* NULL until first loaded */
 	const struct tele_conf *conf;
+	atomic_long person_rate;
 	struct tele_bell *bell;
+	struct tele_metrics *metrics;
 	struct tele_db_use use;
 	struct writer *writers;
 	int nwriters;
 	bool stopping;
 };
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 static struct tele_catalogue *current_catalogue(struct tele_gate *g)
 {
@@ -92,13 +88,24 @@ static enum tele_err decide_all(const struct tele_catalogue *c, struct waiting *
 	return rc;
 }
 
-static void log_outcomes(const struct tele_admission *list, size_t n, struct waiting *const *batch)
+static void note_outcomes(const struct writer *w, struct waiting *const *batch, size_t n)
 {
-	long long now = now_ms();
+	struct tele_metrics *m = w->gate->metrics;
+	double now = tele_metric_clock();
 
-	for (size_t i = 0; i < n; i++)
-		tele_log(TELE_INFO, "admitted", tele_int("update", list[i].update->update_id), tele_int("chat", list[i].update->chat_id),
-		    tele_str("outcome", list[i].word), tele_int("ms", now - batch[i]->arrived_ms), tele_int("batch", (long long)n));
+	tele_metric_observe(m, TELE_METRIC_BATCH, NULL, (double)n);
+	for (size_t i = 0; i < n; i++) {
+		const struct tele_admission *a = &w->list[i];
+		double took = now - batch[i]->arrived;
+
+		tele_log(TELE_INFO, "admitted", tele_int("update", a->update->update_id), tele_int("chat", a->update->chat_id),
+		    tele_str("outcome", a->word), tele_int("ms", (long long)(took * 1000)), tele_int("batch", (long long)n));
+		/* It comes once more, alone. */
+		if (a->outcome == TELE_ADMIT_DEFERRED)
+			continue;
+		tele_metric_add(m, TELE_METRIC_UPDATES_ADMITTED, a->word, NULL, 1);
+		tele_metric_observe(m, TELE_METRIC_ADMISSION, NULL, took);
+	}
 }
 
 static unsigned whom_to_ring(const struct tele_admission *list, size_t n)
@@ -118,8 +125,10 @@ static enum tele_err try_batch(struct writer *w, struct waiting **batch, size_t 
 
 	for (size_t i = 0; i < n; i++)
 		w->list[i] = (struct tele_admission){.update = batch[i]->item->update, .decision = &batch[i]->decision};
+	if (rc == TELE_OK && single)
+		rc = tele_admit_answer(w->db, c, batch[0]->item->update, &batch[0]->decision, ADMIT_MS);
 	if (rc == TELE_OK)
-		rc = tele_admit(w->db, c->version, single, w->gate->conf->person_rate, w->list, n, ADMIT_MS);
+		rc = tele_admit(w->db, c->version, single, w->gate->person_rate, w->list, n, ADMIT_MS);
 	tele_catalogue_drop(c);
 	return rc;
 }
@@ -138,18 +147,28 @@ static enum tele_err admit_batch(struct writer *w, struct waiting **batch, size_
 	}
 	if (rc == TELE_OK) {
 		tele_bell_ring(w->gate->bell, whom_to_ring(w->list, n));
-		log_outcomes(w->list, n, batch);
+		note_outcomes(w, batch, n);
 	}
 	return rc;
+}
+
+static void log_not_admitted(const struct writer *w, const struct tele_gate_item *item)
+{
+	tele_log(TELE_ERROR, "not_admitted", tele_int("update", item->update->update_id), tele_str("error", tele_db_error(w->db)),
+	    tele_str("todo", "Telegram sends it again"));
 }
 
 static enum tele_err reject(struct writer *w, const struct tele_gate_item *item)
 {
 	const char *reason = tele_db_error(w->db);
+	enum tele_err rc;
 
 	tele_log(TELE_WARN, "rejected", tele_int("update", item->update->update_id), tele_str("reason", reason),
 	    tele_str("todo", "see table update_rejected"));
-	return tele_admit_reject(w->db, item->update->update_id, reason, item->body, item->size, ADMIT_MS);
+	rc = tele_admit_reject(w->db, item->update->update_id, reason, item->body, item->size, ADMIT_MS);
+	if (rc == TELE_OK)
+		tele_metric_add(w->gate->metrics, TELE_METRIC_UPDATES_REJECTED, NULL, NULL, 1);
+	return rc;
 }
 
 static void admit_single(struct writer *w, struct waiting *one)
@@ -158,6 +177,8 @@ static void admit_single(struct writer *w, struct waiting *one)
 
 	if (rc == TELE_INVALID)
 		rc = reject(w, one->item);
+	if (rc != TELE_OK)
+		log_not_admitted(w, one->item);
 	one->item->result = rc == TELE_OK ? TELE_OK : TELE_DB;
 }
 
@@ -174,8 +195,8 @@ static void admit_all(struct writer *w)
 		return;
 	}
 	if (rc != TELE_OK) {
-		tele_log(TELE_ERROR, "not_admitted", tele_int("updates", (long long)n), tele_str("error", tele_db_error(w->db)),
-		    tele_str("todo", "Telegram sends them again"));
+		for (size_t i = 0; i < n; i++)
+			log_not_admitted(w, w->batch[i]->item);
 		return;
 	}
 	/* w->list is used anew for each single one: note first which they are. */
@@ -271,18 +292,42 @@ static void let_go(struct writer *w)
 		leave(w->batch[i]->party);
 }
 
+/* Connects before the first update comes, and again when the server went away meanwhile. */
+static void keep_connected(struct writer *w)
+{
+	/* When it fails, the database layer has said why. */
+	enum tele_err ignored = tele_db_wait(w->db, CONNECT_MS);
+
+	(void)ignored;
+}
+
+/* Waits for work with the lock held, and sees to the connection when there is none for a while. */
+static void idle(struct writer *w)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_S;
+	if (pthread_cond_timedwait(&w->gate->work, &w->gate->lock, &until) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&w->gate->lock);
+	keep_connected(w);
+	pthread_mutex_lock(&w->gate->lock);
+}
+
 static void *write_loop(void *arg)
 {
 	struct writer *w = arg;
 	struct tele_gate *g = w->gate;
 
+	keep_connected(w);
 	pthread_mutex_lock(&g->lock);
 	for (;;) {
 		pick(w);
 		if (!w->n) {
 			if (g->stopping && !g->first)
 				break;
-			pthread_cond_wait(&g->work, &g->lock);
+			idle(w);
 			continue;
 		}
 		pthread_mutex_unlock(&g->lock);
@@ -309,6 +354,7 @@ static bool start_writer(struct tele_gate *g, struct writer *w, int stop_fd)
 	if (!w->batch || !w->list || !w->db)
 		return false;
 	tele_db_give_up_on(w->db, stop_fd);
+	tele_db_count(w->db, g->metrics);
 	return !pthread_create(&w->thread, NULL, write_loop, w);
 }
 
@@ -326,20 +372,33 @@ static void release(struct tele_gate *g)
 	free(g);
 }
 
-struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd)
+void tele_gate_set_rate(struct tele_gate *g, long rate)
 {
-	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_UPDATE_REJECT};
+	g->person_rate = rate;
+}
+
+struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd,
+    struct tele_metrics *metrics)
+{
+	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_PENDING_ASKED,
+	    TELE_STMT_UPDATE_REJECT};
 	struct tele_gate *g = calloc(1, sizeof *g);
+	pthread_condattr_t monotonic;
 
 	if (!g)
 		return NULL;
 	g->writers = calloc((size_t)conf->writers, sizeof *g->writers);
 	g->conf = conf;
+	g->person_rate = conf->person_rate;
 	g->use = (struct tele_db_use){program, stmts, sizeof stmts / sizeof *stmts, NULL};
 	g->last = &g->first;
 	g->bell = bell;
+	g->metrics = metrics;
 	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->work, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&g->work, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	/* Writers look at each other's batches: none may run before all are counted. */
 	pthread_mutex_lock(&g->lock);
 	for (int i = 0; g->writers && i < conf->writers && start_writer(g, &g->writers[i], stop_fd); i++)
@@ -366,10 +425,11 @@ static void decide(struct tele_gate *g, struct waiting *list, size_t n)
 static void hand_in(struct tele_gate *g, struct waiting *list, struct tele_gate_item *items, size_t n)
 {
 	struct party party = {.left = n, .answered = PTHREAD_COND_INITIALIZER};
-	long long now = now_ms();
+	double now = tele_metric_clock();
 
+	tele_metric_add(g->metrics, TELE_METRIC_UPDATES_RECEIVED, NULL, NULL, (double)n);
 	for (size_t i = 0; i < n; i++)
-		list[i] = (struct waiting){.item = &items[i], .party = &party, .arrived_ms = now, .next = i + 1 < n ? &list[i + 1] : NULL};
+		list[i] = (struct waiting){.item = &items[i], .party = &party, .arrived = now, .next = i + 1 < n ? &list[i + 1] : NULL};
 	decide(g, list, n);
 	pthread_mutex_lock(&g->lock);
 	*g->last = list;
@@ -400,6 +460,8 @@ enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *it
 	struct waiting *list = n ? calloc(n, sizeof *list) : NULL;
 	enum tele_err rc = TELE_OK;
 
+	for (size_t i = 0; i < n; i++)
+		items[i].result = TELE_NOMEM;
 	if (n && !list)
 		return TELE_NOMEM;
 	if (n)

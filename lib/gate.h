@@ -14,9 +14,10 @@ struct tele_gate;
 
 /*
  * NULL: no memory or no thread. program is the connections' application_name; it and conf must stay valid. The bell is rung after
- * commits. stop_fd: see tele_db_give_up_on; -1: none.
+ * commits. stop_fd: see tele_db_give_up_on; -1: none. metrics must outlive the gate; NULL: nothing is counted.
  */
-struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd);
+struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd,
+    struct tele_metrics *metrics);
 
 /*
  * Admits one update; body is kept aside when the database refuses it. TELE_OK: committed, or refused for good and kept: it may be
@@ -36,6 +37,9 @@ struct tele_gate_item {
  * failed was not tried. TELE_NOMEM: nothing was tried.
  */
 enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *items, size_t n) TELE_MUST;
+
+/* What a person may send in ten seconds from now on; 0: any. It begins with the setting person_rate. */
+void tele_gate_set_rate(struct tele_gate *g, long rate);
 
 /* Finishes what waits, ends the writers. Nobody may be in tele_gate_admit. */
 void tele_gate_stop(struct tele_gate *g);

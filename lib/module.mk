@@ -12,6 +12,8 @@ libteleops_a_SOURCES = \
 	lib/render.c lib/render.h \
 	lib/template.c lib/template.h \
 	lib/array.c lib/array.h \
+	lib/metric.c lib/metric.h \
+	lib/secret.c lib/secret.h \
 	lib/stmt.c lib/stmt.h \
 	lib/db.c lib/db.h \
 	lib/pool.c lib/pool.h \

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum column {
-	ID, OP, CHAT_ID, SEQ, THREAD_ID, REPLY_TO, TEXT, ENTITIES, MARKUP, PARAMS, TASK_ID, UPDATE_ID, VERSION, PARTS_SENT, ATTEMPTS, EXPIRES_S,
-	BLOCKED
+	ID, OP, CHAT_ID, SEQ, THREAD_ID, REPLY_TO, TEXT, ENTITIES, MARKUP, PARAMS, TASK_ID, UPDATE_ID, VERSION, FINAL, MESSAGE_ID, PARTS_SENT, ATTEMPTS, EXPIRES_S,
+	BLOCKED, AGE_S
 };
 
 enum tele_err tele_outbox_take(struct tele_db *db, long long epoch, struct tele_array *busy, int limit)
@@ -37,7 +37,6 @@ enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_ro
 	r->op = strdup(PQgetvalue(res, i, OP));
 	r->chat_id = tele_db_int(res, i, CHAT_ID);
 	r->group = r->chat_id < 0;
-	r->in_lane = !PQgetisnull(res, i, SEQ);
 	r->thread_id = tele_db_int(res, i, THREAD_ID);
 	r->reply_to = tele_db_int(res, i, REPLY_TO);
 	r->text = strdup(PQgetvalue(res, i, TEXT));
@@ -49,8 +48,13 @@ enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_ro
 	r->parts_sent = (int)tele_db_int(res, i, PARTS_SENT);
 	r->attempts = (int)tele_db_int(res, i, ATTEMPTS);
 	r->version = (int)tele_db_int(res, i, VERSION);
+	r->final = tele_db_bool(res, i, FINAL);
+	r->message_id = tele_db_int(res, i, MESSAGE_ID);
+	/* What changes as it goes holds up nobody; what a task says in the end keeps its place, unless it is an edit. */
+	r->in_lane = !PQgetisnull(res, i, SEQ) && r->op && (strcmp(r->op, "live") || (r->final && !r->message_id));
 	r->expires_s = PQgetisnull(res, i, EXPIRES_S) ? HUGE_VAL : strtod(PQgetvalue(res, i, EXPIRES_S), NULL);
 	r->blocked = tele_db_bool(res, i, BLOCKED);
+	r->age_s = tele_db_double(res, i, AGE_S);
 	if (r->op && r->text) {
 		*row = r;
 		return TELE_OK;
@@ -79,15 +83,31 @@ enum tele_err tele_outbox_fetch(struct tele_db *db, long long epoch, const struc
 
 	snprintf(number, sizeof number, "%lld", epoch);
 	snprintf(id, sizeof id, "%lld", row->id);
-	return tele_db_send(db, TELE_STMT_OUTBOX_FILE, (const char *[]){number, id});
+	return tele_db_send(db, strcmp(row->op, "live") ? TELE_STMT_OUTBOX_FILE : TELE_STMT_OUTBOX_TEXT, (const char *[]){number, id});
 }
 
-enum tele_err tele_outbox_read_file(const PGresult *res, struct tele_outbox_row *row)
+static enum tele_err read_text(const PGresult *res, struct tele_outbox_row *row)
+{
+	char *text = strdup(PQgetvalue(res, 0, 0));
+
+	if (!text)
+		return TELE_NOMEM;
+	free(row->text);
+	json_object_put(row->entities);
+	json_object_put(row->markup);
+	row->text = text;
+	row->entities = json(res, 0, 1);
+	row->markup = json(res, 0, 2);
+	row->version = (int)tele_db_int(res, 0, 3);
+	row->final = tele_db_bool(res, 0, 4);
+	row->fresh = true;
+	return TELE_OK;
+}
+
+static enum tele_err read_file(const PGresult *res, struct tele_outbox_row *row)
 {
 	unsigned char *bytes;
 
-	if (PQntuples(res) == 0)
-		return TELE_NOTFOUND;
 	bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 1), &row->file_size);
 	row->file = bytes ? malloc(row->file_size + 1) : NULL;
 	row->file_name = row->file ? strdup(PQgetvalue(res, 0, 0)) : NULL;
@@ -95,6 +115,13 @@ enum tele_err tele_outbox_read_file(const PGresult *res, struct tele_outbox_row 
 		memcpy(row->file, bytes, row->file_size);
 	PQfreemem(bytes);
 	return row->file_name ? TELE_OK : TELE_NOMEM;
+}
+
+enum tele_err tele_outbox_fetched(const PGresult *res, struct tele_outbox_row *row)
+{
+	if (PQntuples(res) == 0)
+		return TELE_NOTFOUND;
+	return strcmp(row->op, "live") ? read_file(res, row) : read_text(res, row);
 }
 
 void tele_settlements_add(struct tele_settlements *s, const struct tele_outbox_row *row, const char *outcome, long long message_id, const char *reason)

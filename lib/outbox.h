@@ -23,10 +23,15 @@ struct tele_outbox_row {
 	struct json_object *entities, *markup, *params; /* NULL: none */
 	long long task_id, update_id;
 	int version;
+	bool final;           /* live: nothing comes after this version */
+	bool fresh;           /* live: text and version are the newest; see tele_outbox_fetch */
+	long long message_id; /* live: the message that is edited; 0: not sent yet */
 	int parts_sent;
 	int attempts;
 	double expires_s;  /* from when it was taken; HUGE_VAL: never */
 	double expires_at; /* the same by the clock of whoever holds it */
+	double age_s;      /* since it was written, when it was taken, by the database's clock */
+	double written_at; /* when that was, by the clock of whoever holds it */
 	bool blocked;
 	char *file_name;   /* its document, once tele_outbox_read_file has it; NULL: not yet */
 	unsigned char *file;
@@ -36,10 +41,10 @@ struct tele_outbox_row {
 enum tele_err tele_outbox_take(struct tele_db *db, long long epoch, struct tele_array *busy, int limit) TELE_MUST;
 /* Row i of the answer to tele_outbox_take. */
 enum tele_err tele_outbox_read(const PGresult *res, int i, struct tele_outbox_row **row) TELE_MUST;
-/* Asks for the document of a row taken. */
+/* Asks for what a row taken needs when it is sent: its document, or, of one that is overwritten while it waits (live), the newest text. */
 enum tele_err tele_outbox_fetch(struct tele_db *db, long long epoch, const struct tele_outbox_row *row) TELE_MUST;
-/* The answer to it. TELE_NOTFOUND: the row has none. */
-enum tele_err tele_outbox_read_file(const PGresult *res, struct tele_outbox_row *row) TELE_MUST;
+/* The answer to it. TELE_NOTFOUND: there is none. TELE_NOMEM. */
+enum tele_err tele_outbox_fetched(const PGresult *res, struct tele_outbox_row *row) TELE_MUST;
 void tele_outbox_row_free(struct tele_outbox_row *row);
 
 /* What became of rows, collected until it can be stored. Zero-initialise. */
@@ -48,7 +53,7 @@ struct tele_settlements {
 	size_t n;
 };
 
-/* outcome: sent, part, failed, dead, blocked, expired, moved; see outbox_settle() in the schema. */
+/* outcome: sent, part, failed, dead, blocked, expired, moved, anew; see outbox_settle() in the schema. */
 void tele_settlements_add(struct tele_settlements *s, const struct tele_outbox_row *row, const char *outcome, long long message_id,
     const char *reason);
 enum tele_err tele_settlements_send(struct tele_db *db, long long epoch, struct tele_settlements *s) TELE_MUST;

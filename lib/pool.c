@@ -41,6 +41,12 @@ struct tele_pool *tele_pool_new(const char *conninfo, const struct tele_db_use *
 	return NULL;
 }
 
+void tele_pool_count(struct tele_pool *p, struct tele_metrics *metrics)
+{
+	for (int i = 0; i < p->size; i++)
+		tele_db_count(p->all[i], metrics);
+}
+
 void tele_pool_free(struct tele_pool *p)
 {
 	if (!p)

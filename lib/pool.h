@@ -9,6 +9,8 @@ struct tele_pool;
 
 /* conninfo and use as for tele_db_new. NULL: no memory. */
 struct tele_pool *tele_pool_new(const char *conninfo, const struct tele_db_use *use, int connections);
+/* Connections made again are counted there; see tele_db_count. */
+void tele_pool_count(struct tele_pool *p, struct tele_metrics *metrics);
 /* Nobody may be in tele_pool_run. NULL is fine. */
 void tele_pool_free(struct tele_pool *p);
 

@@ -5,12 +5,14 @@
 static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_CATALOGUE_HEAD] = {"catalogue_head", "SELECT version, bot_username FROM catalogue_head()", 0},
     [TELE_STMT_CATALOGUE] = {"catalogue",
-	"SELECT command_id, command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret"
+	"SELECT command_id, command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret,"
+	" interactive"
 	" FROM catalogue()", 0},
     [TELE_STMT_ADMIT] = {"admit",
 	"SELECT update_id, outcome FROM admit($1::bigint, $2::boolean, $3::integer, $4::bigint[], $5::bigint[], $6::text[], $7::text[],"
 	" $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[])", 20},
+    [TELE_STMT_PENDING_ASKED] = {"pending_asked", "SELECT command_id, parameter FROM pending_asked($1::bigint, $2::bigint, $3::bigint)", 3},
     [TELE_STMT_UPDATE_REJECT] = {"update_reject", "SELECT update_reject($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_NOTIFY] = {"notify", "SELECT pg_notify(c, '') FROM unnest($1::text[]) AS c", 1},
     [TELE_STMT_ENGINE_START] = {"engine_start",
@@ -20,23 +22,27 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_ENGINE_DESCRIBE] = {"engine_describe", "SELECT engine_describe($1::bigint, $2::bigint, $3::text[], $4::integer, $5::text[])", 5},
     [TELE_STMT_ENGINE_STEP] = {"engine_step",
 	"SELECT what, task_id, attempt, kind, command, program, argv_template, template, args, timeout_s, grace_s, output_limit,"
-	" idempotent, logged, line, login, person, telegram_id, chat_id, thread_id, message_id, update_id,"
-	" extract(epoch FROM admitted_at) AS admitted_at"
-	" FROM engine_step($1::bigint, $2::bigint, $3::boolean, $4::integer, $5::bigint[], $6::bigint[], $7::integer[], $8::text[],"
-	" $9::integer[], $10::integer[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::text[],"
-	" $17::text[], $18::bigint[], $19::boolean[])", 19},
+	" idempotent, logged, long_running, line, login, person, telegram_id, chat_id, thread_id, message_id, update_id,"
+	" extract(epoch FROM clock_timestamp() - admitted_at) AS waited_s"
+	" FROM engine_step($1::bigint, $2::bigint, $3::boolean, $4::integer, $5::bigint[], $6::bigint[], $7::text[], $8::text[],"
+	" $9::bigint[], $10::integer[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::timestamptz[], $16::timestamptz[],"
+	" $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::boolean[])", 22},
     [TELE_STMT_JANITOR] = {"janitor", "SELECT janitor($1::bigint, $2::integer, $3::integer)", 3},
     [TELE_STMT_SENDER_LEAD] = {"sender_lead", "SELECT sender_lead()", 0},
     [TELE_STMT_OUTBOX_TAKE] = {"outbox_take",
-	"SELECT id, op, chat_id, seq, thread_id, reply_to, text, entities, markup, params, task_id, update_id, version, parts_sent, attempts,"
-	" expires_s, blocked, extract(epoch FROM created_at) AS created_at"
+	"SELECT id, op, chat_id, seq, thread_id, reply_to, text, entities, markup, params, task_id, update_id, version, final, message_id, parts_sent, attempts,"
+	" expires_s, blocked, extract(epoch FROM clock_timestamp() - created_at) AS age_s"
 	" FROM outbox_take($1::bigint, $2::bigint[], $3::integer)", 3},
+    [TELE_STMT_OUTBOX_TEXT] = {"outbox_text", "SELECT text, entities, markup, version, final FROM outbox_text($1::bigint, $2::bigint)", 2},
     [TELE_STMT_OUTBOX_FILE] = {"outbox_file", "SELECT name, body FROM outbox_file($1::bigint, $2::bigint)", 2},
     [TELE_STMT_OUTBOX_SETTLE] = {"outbox_settle",
 	"SELECT dead, again FROM outbox_settle($1::bigint, $2::bigint[], $3::text[], $4::integer[], $5::integer[], $6::bigint[], $7::text[])", 7},
     [TELE_STMT_BOT_SEEN] = {"bot_seen", "SELECT bot_seen($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_BOT_WEBHOOK] = {"bot_webhook", "SELECT bot_webhook($1::jsonb)", 1},
     [TELE_STMT_HEALTH] = {"health", "SELECT schema_version, tasks, outbox, engines FROM health()", 0},
+    [TELE_STMT_METRICS] = {"metrics", "SELECT name, suffix, help, type, labels, value FROM metrics()", 0},
+    [TELE_STMT_METRIC_ADD] = {"metric_add",
+	"SELECT metric_add($1::text, $2::text[], $3::text[], $4::text[], $5::double precision[], $6::text[], $7::text[])", 7},
     [TELE_STMT_MANAGER_SESSION] = MANAGER("session"),
     [TELE_STMT_MANAGER_SIGNIN] = MANAGER("signin"),
     [TELE_STMT_MANAGER_SIGNED_IN] = MANAGER("signed_in"),

@@ -9,11 +9,11 @@
 #include <time.h>
 
 enum column {
-	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LINE, LOGIN, PERSON,
-	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID
+	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LONG_RUNNING, LINE, LOGIN, PERSON,
+	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S
 };
 
-enum { ARRAYS = 15 }; /* from p_started on */
+enum { LIVE = 1, RESULTS = 4, ARRAYS = 18 }; /* from p_started on */
 
 static void add_time(struct tele_array *a, double at)
 {
@@ -64,7 +64,12 @@ enum tele_err tele_task_step(struct tele_db *db, const struct tele_step *step)
 	for (size_t i = 0; i < step->nstarted; i++)
 		tele_array_int(&arrays[0], step->started[i]);
 	for (size_t i = 0; i < step->nresults; i++)
-		add_result(arrays + 1, step->results[i]);
+		add_result(arrays + RESULTS, step->results[i]);
+	for (size_t i = 0; i < step->nlive; i++) {
+		tele_array_int(&arrays[LIVE], step->live[i].task_id);
+		tele_array_str(&arrays[LIVE + 1], step->live[i].text);
+		tele_array_str(&arrays[LIVE + 2], step->live[i].entities);
+	}
 	for (int i = 0; i < ARRAYS; i++) {
 		values[i + 4] = tele_array_text(&arrays[i]);
 		if (arrays[i].buf.failed)
@@ -97,11 +102,13 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	t->output_limit = (long)tele_db_int(res, row, OUTPUT_LIMIT);
 	t->idempotent = tele_db_bool(res, row, IDEMPOTENT);
 	t->logged = tele_db_bool(res, row, LOGGED);
+	t->long_running = tele_db_bool(res, row, LONG_RUNNING);
 	t->telegram_id = tele_db_int(res, row, TELEGRAM_ID);
 	t->chat_id = tele_db_int(res, row, CHAT_ID);
 	t->thread_id = tele_db_int(res, row, THREAD_ID);
 	t->message_id = tele_db_int(res, row, MESSAGE_ID);
 	t->update_id = tele_db_int(res, row, UPDATE_ID);
+	t->waited_s = tele_db_double(res, row, WAITED_S);
 	if (!t->kind || !t->command || !t->program || !t->template || !t->line || !t->login || !t->person || !t->args)
 		return TELE_NOMEM;
 	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);
@@ -168,4 +175,11 @@ void tele_result_release(struct tele_result *r)
 	free(r->document);
 	free(r->output);
 	memset(r, 0, sizeof *r);
+}
+
+void tele_live_release(struct tele_live *live)
+{
+	free(live->text);
+	free(live->entities);
+	memset(live, 0, sizeof *live);
 }

@@ -20,8 +20,10 @@ struct tele_task {
 	long output_limit; /* bytes */
 	bool idempotent;
 	bool logged;       /* its output is kept */
+	bool long_running; /* its output is shown while it runs */
 	char *line, *login, *person;
 	long long telegram_id, chat_id, thread_id, message_id, update_id;
+	double waited_s; /* from its admission to this claim, by the database's clock */
 };
 
 /* How a task ended. Owned strings, "" for none; tele_result_release frees. */
@@ -41,6 +43,12 @@ struct tele_result {
 	bool output_cut;
 };
 
+/* What a running task has printed so far, as its chat is shown it. */
+struct tele_live {
+	long long task_id;
+	char *text, *entities; /* as in tele_result */
+};
+
 /* What an engine sends in one round trip. */
 struct tele_step {
 	long long engine_id, epoch;
@@ -48,6 +56,8 @@ struct tele_step {
 	int want;     /* claims at most */
 	const long long *started;
 	size_t nstarted;
+	const struct tele_live *live;
+	size_t nlive;
 	struct tele_result *const *results;
 	size_t nresults;
 };
@@ -65,5 +75,6 @@ enum tele_err tele_task_read(const PGresult *res, int row, enum tele_answer_kind
 
 void tele_task_release(struct tele_task *task);
 void tele_result_release(struct tele_result *result);
+void tele_live_release(struct tele_live *live);
 
 #endif

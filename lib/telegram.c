@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 enum { ANSWER_MOST = 16 * 1024 * 1024, UPLOAD_PER_S = 32 * 1024 };
 
@@ -15,6 +16,7 @@ struct call {
 	CURL *easy;
 	char *body;      /* of a JSON call */
 	curl_mime *form; /* of an upload */
+	time_t server_time;
 	void *tag;
 	struct tele_buf answer;
 };
@@ -136,6 +138,21 @@ static size_t take_answer(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+/* A line of the answer's head. */
+static size_t take_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct call *c = arg;
+	char date[64];
+	time_t at;
+
+	if (size * n < sizeof date && size * n > 5 && !strncasecmp(line, "date:", 5)) {
+		snprintf(date, sizeof date, "%.*s", (int)(size * n - 5), line + 5);
+		at = curl_getdate(date, NULL);
+		c->server_time = at > 0 ? at : 0;
+	}
+	return size * n;
+}
+
 static void allow_http_only(CURL *easy)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -152,6 +169,7 @@ static struct call *new_call(struct tele_telegram *t)
 	if (c) {
 		t->spare = c->next;
 		tele_buf_reset(&c->answer);
+		c->server_time = 0;
 		return c;
 	}
 	c = calloc(1, sizeof *c);
@@ -165,6 +183,8 @@ static struct call *new_call(struct tele_telegram *t)
 	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, &c->answer);
+	curl_easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -342,6 +362,7 @@ static void read_answer(struct tele_telegram *t, struct call *c, CURLcode code, 
 
 	memset(a, 0, sizeof *a);
 	a->tag = c->tag;
+	a->server_time = c->server_time;
 	json_object_put(t->last);
 	t->last = code == CURLE_OK ? json_tokener_parse(tele_buf_text(&c->answer)) : NULL;
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &http);

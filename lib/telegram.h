@@ -34,6 +34,7 @@ struct tele_answer {
 	long long migrate_to;
 	long long message_id;  /* of the message sent or edited; 0: none */
 	struct json_object *result; /* owned by the telegram object, until the next call of it; NULL: none */
+	long long server_time; /* its clock, seconds since 1970, from the answer's head; 0: not told */
 	const char *words;     /* Telegram's, or libcurl's; never holds the token; valid as result */
 };
 

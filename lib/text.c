@@ -66,6 +66,69 @@ static size_t units_of(char first)
 	return (unsigned char)first >= 0xf0 ? 2 : 1;
 }
 
+/* Bytes of the escape sequence at text, whose first byte is ESC; one that does not end within n bytes goes to the end. */
+static size_t escape_sequence(const char *text, size_t n)
+{
+	size_t i = 2;
+
+	if (n < 2)
+		return n;
+	if (text[1] == '[') {
+		while (i < n && (unsigned char)text[i] < 0x40)
+			i++;
+		return i < n ? i + 1 : n;
+	}
+	if (text[1] != ']' && text[1] != 'P' && text[1] != '^' && text[1] != '_')
+		return 2;
+	/* A string up to BEL or ESC \. */
+	for (; i < n; i++) {
+		if (text[i] == '\a')
+			return i + 1;
+		if (text[i] == '\033')
+			return i + 1 < n ? i + 2 : n;
+	}
+	return n;
+}
+
+static void take_back(struct tele_buf *out, size_t line)
+{
+	while (out->len > line) {
+		char last = out->data[--out->len];
+
+		if (((unsigned char)last & 0xc0) != 0x80)
+			break;
+	}
+}
+
+void tele_text_terminal(struct tele_buf *out, const char *text, size_t n)
+{
+	size_t line = out->len; /* where the current one begins */
+	bool returned = false;  /* to its beginning: what comes next writes over it */
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == 033) {
+			i += escape_sequence(text + i, n - i) - 1;
+		} else if (c == '\r') {
+			returned = true;
+		} else if (c == '\n') {
+			tele_buf_char(out, '\n');
+			line = out->len;
+			returned = false;
+		} else if (c == '\b') {
+			take_back(out, line);
+		} else if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
+			if (returned && !out->failed)
+				out->len = line;
+			returned = false;
+			tele_buf_char(out, (char)c);
+		}
+	}
+	if (out->data && !out->failed)
+		out->data[out->len] = '\0';
+}
+
 size_t tele_text_units(const char *text, size_t n)
 {
 	size_t units = 0;

@@ -14,6 +14,11 @@
 size_t tele_text_decode(const char *text, size_t n, uint32_t *character);
 /* Adds n bytes as valid UTF-8 without NUL: every invalid sequence becomes U+FFFD, NUL is left out. */
 void tele_text_clean(struct tele_buf *out, const char *bytes, size_t n);
+/*
+ * What a terminal would show of n bytes of valid UTF-8: colours and other escape sequences (ECMA-48) left out, a line that was written
+ * over (carriage return, backspace) as it stands in the end, no other control characters but tab and line end.
+ */
+void tele_text_terminal(struct tele_buf *out, const char *text, size_t n);
 /* UTF-16 units of n bytes of valid UTF-8. */
 size_t tele_text_units(const char *text, size_t n);
 /* How many bytes of text fit into units, never ending within a character. */

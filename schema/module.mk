@@ -15,8 +15,12 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0010-config.sql \
 	schema/telemanager/0011-operator.sql \
 	schema/telemanager/0012-whole-spine.sql \
-	schema/telemanager/0013-pages.sql \
-	schema/telemanager/0014-people.sql \
+	schema/telemanager/0013-pending.sql \
+	schema/telemanager/0014-live.sql \
+	schema/telemanager/0015-menus.sql \
+	schema/telemanager/0016-metrics.sql \
+	schema/telemanager/0017-pages.sql \
+	schema/telemanager/0018-people.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -24,6 +28,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/config.sql \
+	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
@@ -33,8 +38,11 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/menu.sql \
+	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/page.sql \
+	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \
 	schema/telemanager/functions/tasks.sql \

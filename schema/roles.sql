@@ -11,6 +11,8 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
+-- The schema's functions tell of transactions that are open too long, whoever opened them.
+GRANT pg_read_all_stats TO teleops_owner;
 COMMENT ON ROLE teleops_owner IS 'Owns the schema; the operator''s tool teleops works as this role';
 COMMENT ON ROLE teleops_bot IS 'TeleBot inbound: admits updates';
 COMMENT ON ROLE teleops_engine IS 'TeleEngine: claims and finishes tasks';

@@ -12,11 +12,13 @@ UNIT_TESTS = \
 	tests/unit/test_form \
 	tests/unit/test_json \
 	tests/unit/test_log \
+	tests/unit/test_metric \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
 	tests/unit/test_request \
 	tests/unit/test_session \
+	tests/unit/test_secret \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
 	tests/unit/test_template \
@@ -65,6 +67,9 @@ tests_unit_test_log_LDADD = $(UNIT_LDADD)
 tests_unit_test_mustache_spec_SOURCES = tests/unit/test_mustache_spec.c
 tests_unit_test_mustache_spec_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_mustache_spec_LDADD = $(UNIT_LDADD)
+tests_unit_test_metric_SOURCES = tests/unit/test_metric.c
+tests_unit_test_metric_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_metric_LDADD = $(UNIT_LDADD)
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c
 tests_unit_test_outbox_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
@@ -77,6 +82,9 @@ tests_unit_test_request_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(UNIT_LDADD)
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
+tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_secret_LDADD = $(UNIT_LDADD)
 tests_unit_test_task_SOURCES = tests/unit/test_task.c
 tests_unit_test_task_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_task_LDADD = $(UNIT_LDADD)
@@ -103,4 +111,4 @@ tests_unit_test_result_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/simulator tests/cli tests/sql tests/integration
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/integration

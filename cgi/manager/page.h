@@ -9,6 +9,7 @@
 #include "lib/template.h"
 
 #include <json-c/json.h>
+#include <pthread.h>
 
 /*
  * A visit: one request from its begin to its answer. A handler asks the database with page_ask, builds an object, and answers with
@@ -19,6 +20,8 @@ struct manager {
 	const struct tele_conf *conf;
 	struct tele_pool *pool;
 	struct tele_templates *templates;
+	struct tele_metrics *metrics;
+	pthread_mutex_t metrics_lock; /* while they are taken and stored */
 };
 
 /* What it needs to be let in; see route.h. */

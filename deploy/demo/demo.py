@@ -174,7 +174,7 @@ def answers(address):
 
 
 def set_webhook(at):
-    teleops(at, "webhook", "set", f"https://127.0.0.1:{at.webhook_port}/webhook", "--certificate", at.cert, "--max-connections", "40", **at.bot())
+    teleops(at, "webhook", "set", "--certificate", at.cert, "--max-connections", "40", **at.bot())
 
 
 def start_all(at, s, webhook):
@@ -188,13 +188,18 @@ def start_all(at, s, webhook):
     if at.simulated:
         ready(at, s, "the simulator", lambda: answers(at.api_base + "/sim/health"))
     ready(at, s, "TeleManager", lambda: healthy(at))
-    if at.simulated or webhook:
+    if at.polling:
+        s.start(parts.poller(at))
+    elif at.simulated or webhook:
         set_webhook(at)
 
 
 def summary(at):
-    lines = [("chat", at.api_base + "/" if at.simulated else f"(TELEOPS_API_BASE is {at.api_base})"), ("pages", f"https://127.0.0.1:{at.admin_port}/"),
+    chat = at.api_base + "/" if at.simulated else "your bot, in Telegram" if at.real else f"(TELEOPS_API_BASE is {at.api_base})"
+    lines = [("chat", chat), ("pages", f"https://127.0.0.1:{at.admin_port}/"),
              ("login", f"admin, password {at.kept['DEMO_ADMIN_PASSWORD']}"), ("all else", at.env_file), ("logs", at.log)]
+    if at.real:
+        lines.append(("next", "write to the bot; it answers with your numeric id; put that into a file for teleops apply (docs/apply.md)"))
     return "TeleOps runs.\n" + "".join(f"  {name:9} {value}\n" for name, value in lines)
 
 
@@ -254,10 +259,10 @@ def detached(at, webhook):
 
 def start(at, args):
     stop(at)
-    if not at.simulated and not at.value("TELEOPS_BOT_TOKEN"):
+    if at.polling and args.set_webhook:
+        raise Trouble("--set-webhook and polling exclude each other: a bot has a webhook or is polled")
+    if at.value("TELEOPS_API_BASE") and not at.value("TELEOPS_BOT_TOKEN"):
         print("demo: TELEOPS_API_BASE without TELEOPS_BOT_TOKEN: a token is made up", file=sys.stderr)
-    if at.simulated and at.value("TELEOPS_BOT_TOKEN") and not at.value("TELEOPS_API_BASE"):
-        print("demo: talking to the real Telegram is not part of this version; the token is used with the simulator", file=sys.stderr)
     prepare.prepare(at)
     return detached(at, args.set_webhook) if args.detach else foreground(at, args.set_webhook)
 

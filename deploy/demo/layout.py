@@ -9,11 +9,13 @@ SERVICE_USERS = {"telebot": "teleops-bot", "telemanager": "teleops-manager", "te
                  "command": "teleops-cmd"}
 ROLES = {"teleops-bot": ["teleops_bot"], "teleops-manager": ["teleops_manager"], "teleops-sender": ["teleops_sender"],
          "teleops-engine": ["teleops_engine", "teleapp_reader", "teleapp_writer"]}
+TELEGRAM = "https://api.telegram.org"
 # TELEOPS_* that are the demo's own, or are handed to one program only.
-OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
+OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
-       "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER"}
+       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER", "TELEOPS_BOT_SOCKET",
+       "TELEOPS_MANAGER_SOCKET", "TELEOPS_CERTIFICATE", "TELEOPS_WEBHOOK_URL"}
 
 
 class Trouble(Exception):
@@ -80,12 +82,33 @@ class Layout:
         return self.port("TELEOPS_CHAT_PORT", 8081)
 
     @property
+    def real(self):
+        """A token and nothing else: it is the real Telegram's. With demo.env loaded its address stands there too."""
+        return bool(self.value("TELEOPS_BOT_TOKEN")) and self.value("TELEOPS_API_BASE", TELEGRAM) == TELEGRAM
+
+    @property
     def simulated(self):
-        return not self.value("TELEOPS_API_BASE")
+        return not self.value("TELEOPS_API_BASE") and not self.real
+
+    @property
+    def polling(self):
+        """Telegram reaches no webhook on loopback; others do unless told otherwise."""
+        told = self.value("TELEOPS_DEMO_POLL", "no").lower()
+        if told not in ("yes", "no"):
+            raise Trouble(f"TELEOPS_DEMO_POLL must be yes or no, not {told!r}")
+        return self.real or told == "yes"
+
+    @property
+    def telebots(self):
+        """Names of the TeleBots behind nginx; one after the other can be started again while the others serve."""
+        told = self.value("TELEOPS_DEMO_TELEBOTS", "1")
+        if told not in ("1", "2", "3", "4"):
+            raise Trouble(f"TELEOPS_DEMO_TELEBOTS must be 1 to 4, not {told!r}")
+        return ["telebot"] + [f"telebot-{n}" for n in range(2, int(told) + 1)]
 
     @property
     def api_base(self):
-        return self.value("TELEOPS_API_BASE", f"http://127.0.0.1:{self.chat_port}")
+        return self.value("TELEOPS_API_BASE", TELEGRAM if self.real else f"http://127.0.0.1:{self.chat_port}")
 
     def secret_value(self, name, make):
         """Given now, or chosen by a former start, or made up."""
@@ -103,6 +126,12 @@ class Layout:
         self.kept["TELEOPS_WEBHOOK_SECRET"] = made
         return made
 
+    @property
+    def metrics_token(self):
+        made = self.secret_value("TELEOPS_METRICS_TOKEN", lambda: secrets.token_urlsafe(32))
+        self.kept["TELEOPS_METRICS_TOKEN"] = made
+        return made
+
     def conninfo(self, role, database="telemanager"):
         return f"host={self.pg_socket} port=5432 user={role} dbname={database}"
 
@@ -118,7 +147,9 @@ class Layout:
 
     def operator(self):
         """The environment of teleops as this machine's operator."""
-        return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp")}
+        return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp"),
+                "TELEOPS_BOT_SOCKET": f"{self.sockets}/telebot.sock", "TELEOPS_MANAGER_SOCKET": f"{self.sockets}/telemanager.sock",
+                "TELEOPS_CERTIFICATE": self.cert, "TELEOPS_WEBHOOK_URL": f"https://127.0.0.1:{self.webhook_port}/webhook"}
 
     def bot(self):
         """What teleops needs besides to speak as the bot; the operator may read both."""
@@ -127,7 +158,7 @@ class Layout:
     def write_env(self, **more):
         """demo.env: everything that was chosen, for the caller alone."""
         values = {**self.operator(), "TELEOPS_DEMO_DIR": self.dir, "TELEOPS_BOT_TOKEN": self.token, "TELEOPS_WEBHOOK_SECRET": self.webhook_secret,
-                  "TELEOPS_WEBHOOK_PORT": self.webhook_port, "TELEOPS_ADMIN_PORT": self.admin_port,
+                  "TELEOPS_METRICS_TOKEN": self.metrics_token, "TELEOPS_WEBHOOK_PORT": self.webhook_port, "TELEOPS_ADMIN_PORT": self.admin_port,
                   "DEMO_WEBHOOK_URL": f"https://127.0.0.1:{self.webhook_port}/webhook", "DEMO_ADMIN_URL": f"https://127.0.0.1:{self.admin_port}/",
                   "DEMO_CHAT_URL": self.api_base + "/" if self.simulated else "", "DEMO_CERT": self.cert, "DEMO_BIN": os.path.join(self.app, "usr/bin"),
                   "DEMO_LOG_DIR": self.log, "DEMO_RUN_DIR": self.run, "DEMO_SOCKET_DIR": self.sockets, **more}

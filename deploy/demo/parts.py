@@ -32,15 +32,22 @@ def simulator(at):
                 {"TELEOPS_BOT_TOKEN": at.token}, grace=5.0)
 
 
+def poller(at):
+    """Instead of the webhook; with TeleBot's role, and a copy of the token that TeleBot's user can read."""
+    return Part("telepoll", [os.path.join(at.app, "usr/bin/teleops"), "poll"], SERVICE_USERS["telebot"],
+                {**at.common(), "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_BOT_TOKEN_FILE": os.path.join(at.secret, "poll_token")})
+
+
 def programs(at):
     common = at.common()
     bot, manager, sender = (SERVICE_USERS[n] for n in ("telebot", "telemanager", "telesender"))
     engine_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_engine"), "TELEOPS_APP_DATABASE": at.conninfo("teleapp_reader", "teleapp")}
     engine_env.setdefault("TELEOPS_ENGINE_NAME", "demo")
+    bot_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}
     return [
-        fastcgi(at, "telebot", bot, "telebot.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"),
-                                                     "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}),
-        fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager")}),
+        *(fastcgi(at, name, bot, "telebot.fcgi", bot_env) for name in at.telebots),
+        fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager"),
+                                                                 "TELEOPS_METRICS_TOKEN_FILE": os.path.join(at.secret, "metrics_token")}),
         # Its runner ends its commands when the engine is gone; a new engine waits for that.
         Part("teleengine", [os.path.join(at.app, "usr/sbin/teleengine")], "root", engine_env, orphans="none"),
         Part("telesender", [os.path.join(at.app, "usr/sbin/telesender")], sender,

@@ -74,6 +74,12 @@ def secret_file(path, text, user):
 def secrets(at):
     secret_file(os.path.join(at.secret, "bot_token"), at.token, SERVICE_USERS["telesender"])
     secret_file(os.path.join(at.secret, "webhook_secret"), at.webhook_secret, SERVICE_USERS["telebot"])
+    secret_file(os.path.join(at.secret, "metrics_token"), at.metrics_token, SERVICE_USERS["telemanager"])
+    poll_token = os.path.join(at.secret, "poll_token")
+    if at.polling:
+        secret_file(poll_token, at.token, SERVICE_USERS["telebot"])
+    elif os.path.exists(poll_token):
+        os.unlink(poll_token)
 
 
 def certificate(at):
@@ -147,6 +153,9 @@ def nginx(at):
              "static_dir": os.path.join(at.app, "usr/share/teleops/static")}
     with open(os.path.join(at.app, "demo/teleops.conf.in"), encoding="utf-8") as f:
         text = f.read()
+    # Each further TeleBot is one more server of the upstream.
+    line = next(x for x in text.splitlines() if "@bot_socket@" in x and not x.lstrip().startswith("#"))
+    text = text.replace(line, "\n".join(line.replace("@bot_socket@", f"{at.sockets}/{name}.sock") for name in at.telebots))
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     with open(os.path.join(at.etc, "teleops.conf"), "w", encoding="utf-8") as f:

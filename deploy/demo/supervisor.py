@@ -167,7 +167,7 @@ class Supervisor:
             self.end_orphans(part, pid, os.path.realpath(part.argv[0]))
 
     def stop_all(self):
-        for name in ("nginx", "telebot", "teleengine", "telesender", "telemanager", "simulator", "postgres"):
+        for name in ("nginx", "telepoll", *self.at.telebots, "teleengine", "telesender", "telemanager", "simulator", "postgres"):
             self.stop_one(name)
             try:
                 os.unlink(os.path.join(self.at.run, f"{name}.pid"))

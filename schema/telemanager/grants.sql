@@ -20,15 +20,20 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
+-- All of them.
+GRANT EXECUTE ON FUNCTION metric_add TO teleops_bot, teleops_engine, teleops_sender, teleops_manager;
+
 -- TeleBot, inbound.
-GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue TO teleops_bot;
+GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pending_asked TO teleops_bot;
 
 -- TeleEngine.
 GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor TO teleops_engine;
 
 -- TeleSender.
-GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
+GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
 
+-- TeleManager.
+GRANT EXECUTE ON FUNCTION health, metrics TO teleops_manager;
 -- TeleManager: what is named manager_… is its own, a function a page (docs/pages.md).
 GRANT EXECUTE ON FUNCTION health TO teleops_manager;
 DO $$

@@ -54,6 +54,11 @@ def test_set_tells_all_of_it(sim):
     assert told["url"] == URL and told["max_connections"] == 12 and not told["has_custom_certificate"]
 
 
+def test_the_address_may_stand_in_the_settings(sim):
+    assert sim.run("set", TELEOPS_WEBHOOK_URL=URL).returncode == 0
+    assert sim.bot("getWebhookInfo")["result"]["url"] == URL
+
+
 def test_a_certificate_goes_along_as_a_file(sim, certificate):
     done = sim.run("set", URL, "--certificate", str(certificate / "cert.pem"), "--json")
     assert done.returncode == 0, done.stderr
@@ -84,7 +89,8 @@ def test_info_shows_the_last_error_with_its_time(sim):
 
 
 @pytest.mark.parametrize("argv, complaint", [
-    (("set",), "usage:"),
+    (("set",), "give the address"),
+    (("set", URL, URL), "usage:"),
     (("set", "http://127.0.0.1/webhook"), "is no https:// address"),
     (("set", "127.0.0.1:8443/webhook"), "is no https:// address"),
     (("set", "https://"), "is no https:// address"),

@@ -56,6 +56,18 @@ static int stubborn(const char *name)
 		pause();
 }
 
+/* act lines COUNT MS STATUS: a line each MS milliseconds, a progress that is written over, a colour; then STATUS. */
+static int lines(int count, int ms, int status)
+{
+	for (int i = 1; i <= count; i++) {
+		printf("\033[32mline %d\033[0m\n%d%%\r", i, i * 100 / count);
+		fflush(stdout);
+		usleep((useconds_t)ms * 1000);
+	}
+	puts("");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "mark"))
@@ -66,6 +78,8 @@ int main(int argc, char **argv)
 		return bytes();
 	if (argc == 3 && !strcmp(argv[1], "stubborn"))
 		return stubborn(argv[2]);
+	if (argc == 5 && !strcmp(argv[1], "lines"))
+		return lines(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return fputs("it broke\n", stderr), atoi(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "abort"))

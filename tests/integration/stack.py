@@ -1,4 +1,6 @@
 """The whole stack, for tests: the demo's own supervisor with a directory and ports of its own."""
+import collections
+import http.client
 import json
 import os
 import shutil
@@ -8,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import http.client
+import threading
 import time
 
 import psycopg2
@@ -41,11 +43,12 @@ def example(marks):
         return {"name": name, "type": "text", "required": True, **more}
     exec_ = {"kind": "exec", "timeout_s": 60}
     return {
-        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}],
+        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
         "queues": [{"name": "narrow", "concurrency": 1}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
                   {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},
+                  *({"login": f"judge{n}", "first_name": f"Judge{n}", "telegram_ids": [4010 + n], "roles": ["judge", "crew"]} for n in (1, 2, 3)),
                   {"login": "gone", "telegram_ids": [4003], "roles": ["crew"], "enabled": False},
                   *({"login": f"c{n}", "telegram_ids": [n], "roles": ["crew"]} for n in CROWD)],
         "commands": [
@@ -64,6 +67,18 @@ def example(marks):
              "parameters": [text("word"), {"name": "ms", "type": "integer", "default": 0}], **exec_},
             {"name": "far", "program": "echo", "args": ["{text}"], "queue": "far", "parameters": [text("text")], **exec_},
             {"name": "urgent", "program": "act", "args": ["mark", marks, "{word}", "0"], "priority": -10, "parameters": [text("word")], **exec_},
+            {"name": "risky", "program": "act", "args": ["mark", marks, "{word}", "0"], "dangerous": True, "parameters": [text("word")], **exec_},
+            {"name": "grave", "program": "act", "args": ["mark", marks, "{word}", "0"], "dangerous": True, "approvals": 2, "approvers": "judge",
+             "parameters": [text("word")], **exec_},
+            {"name": "judged", "program": "act", "args": ["mark", marks, "{word}", "0"], "approvals": 1, "approvers": "judge",
+             "parameters": [text("word")], **exec_},
+            {"name": "guide", "kind": "text", "template": "{env} {count} {flag} {note}", "interactive": True, "parameters": [
+                {"name": "env", "type": "choice", "choices": ["prod", "staging", "test"], "required": True},
+                {"name": "count", "type": "integer", "required": True, "minimum": 1, "maximum": 9},
+                {"name": "flag", "type": "boolean", "required": True}, text("note")]},
+            {"name": "progress", "program": "act", "args": ["lines", "{count}", "{ms}", "{status}"], "long_running": True, **exec_, "parameters": [
+                {"name": "count", "type": "integer", "required": True}, {"name": "ms", "type": "integer", "required": True},
+                {"name": "status", "type": "integer", "default": 0}], "timeout_s": 120},
             {"name": "broken", "program": "act", "args": ["exit", "{status}"], "parameters": [{"name": "status", "type": "integer", "required": True}], **exec_},
             {"name": "killed", "program": "act", "args": ["abort"], **exec_},
             {"name": "absent", "program": "no-such-program", **exec_},
@@ -73,7 +88,7 @@ def example(marks):
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
-        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "broken", "killed", "absent", "typed",
+        "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
                                                               "deploy")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
     }
@@ -93,14 +108,23 @@ class Stack:
     def __init__(self, stage, flags=(), sim=None, **settings):
         self.stage = stage
         webhook, admin, chat = free_ports(3)
-        self.dir = f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}"
+        self.dir = settings.get("TELEOPS_DEMO_DIR", f"/var/lib/teleops-demo/test-{os.getpid()}-{webhook}")
         self.settings = {"TELEOPS_DEMO_DIR": self.dir, "TELEOPS_WEBHOOK_PORT": webhook, "TELEOPS_ADMIN_PORT": admin, "TELEOPS_CHAT_PORT": chat,
-                         "TELEOPS_WEBHOOK_SECRET": SECRET, "TELEOPS_BOT_TOKEN": TOKEN, **settings}
+                         "TELEOPS_WEBHOOK_SECRET": SECRET, **settings}
         self.control(os.path.join(stage, "demo"), "install")
-        self.control(os.path.join(self.dir, "app/demo"), "start", "--detach", *flags)
+        try:
+            self.control(os.path.join(self.dir, "app/demo"), "start", "--detach", *flags)
+        except RuntimeError:
+            self.control(os.path.join(self.dir, "app/demo"), "reset")
+            raise
         self.env = self.read_env()
         self.sim = sim or Client(self.env["DEMO_CHAT_URL"].rstrip("/"))
         self.context = ssl.create_default_context(cafile=self.env["DEMO_CERT"])
+        self.next_update = 10 ** 12
+        self.furnish()
+
+    def furnish(self):
+        """People, commands and programs; who needs others overrides it."""
         self.marks = os.path.join(self.dir, "marks")
         with open(self.marks, "w", encoding="utf-8"):
             os.chmod(self.marks, 0o666)
@@ -109,7 +133,6 @@ class Stack:
         os.chmod(act, 0o755)
         self.apply(example(self.marks))
         self.sim.call("/sim/start", {"people": list(CROWD)})
-        self.next_update = 10 ** 12
 
     def control(self, where, *argv):
         told = "".join(f"{k}={v}\0" for k, v in self.settings.items())
@@ -129,7 +152,7 @@ class Stack:
                 for line in self.logged(name).splitlines()
                 if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
         self.control(os.path.join(self.dir, "app/demo"), "reset")
-        assert said == []
+        assert said == [], said
 
     # -- looking and touching
 
@@ -141,8 +164,8 @@ class Stack:
         done = self.teleops("apply", "-", stdin=json.dumps(document))
         assert done.returncode == 0, done.stderr
 
-    def sql(self, text, values=None):
-        conn = psycopg2.connect(self.env["TELEOPS_DATABASE"])
+    def sql(self, text, values=None, user="teleops_owner"):
+        conn = psycopg2.connect(self.env["TELEOPS_DATABASE"].replace("teleops_owner", user))
         try:
             conn.autocommit = True
             with conn.cursor() as cur:
@@ -204,6 +227,29 @@ class Stack:
         if not connection:
             own.close()
         return answer.status, dict(answer.getheaders()), text
+
+    def post_all(self, bodies, at_once=32):
+        """Sends all bodies, so many at a time, on connections that are kept; the statuses."""
+        statuses, todo, lock = [], collections.deque(bodies), threading.Lock()
+
+        def work():
+            connection = self.connection()
+            while True:
+                with lock:
+                    if not todo:
+                        break
+                    body = todo.popleft()
+                status = self.post(body, connection=connection)[0]
+                with lock:
+                    statuses.append(status)
+            connection.close()
+
+        threads = [threading.Thread(target=work) for _ in range(at_once)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return statuses
 
     def number(self):
         self.next_update += 1

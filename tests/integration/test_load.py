@@ -1,36 +1,9 @@
 """Many at once, and plugs pulled."""
 import collections
 import random
-import threading
 import time
 
 from stack import CROWD, PARTS
-
-AT_ONCE = 32
-
-
-def post_all(stack, bodies):
-    """Sends all bodies, 32 at a time, on connections that are kept; the statuses."""
-    statuses, todo, lock = [], collections.deque(bodies), threading.Lock()
-
-    def work():
-        connection = stack.connection()
-        while True:
-            with lock:
-                if not todo:
-                    break
-                body = todo.popleft()
-            status = stack.post(body, connection=connection)[0]
-            with lock:
-                statuses.append(status)
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(AT_ONCE)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    return statuses
 
 
 def test_2000_updates_of_50_people_a_third_of_them_twice(stack):
@@ -45,7 +18,7 @@ def test_2000_updates_of_50_people_a_third_of_them_twice(stack):
     bodies = updates + random.Random(7).sample(updates, 667)
     # Twice, but not far apart, as Telegram would after a lost answer.
     bodies.sort(key=lambda u: (u["update_id"] + random.Random(u["update_id"]).randint(0, 20)))
-    assert set(post_all(stack, bodies)) == {200}
+    assert set(stack.post_all(bodies)) == {200}
     assert stack.settled(120)
     assert stack.count("task_history") - tasks_before == 2000
     assert stack.sql("SELECT state, count(*) FROM task_history WHERE update_id >= %s GROUP BY 1", (first,)) == [("done", 2000)]

@@ -71,6 +71,36 @@ def test_what_comes_too_late_is_dropped(stack):
     assert stack.settled(15) and stack.count("outbox_dead") == 0
 
 
+def menu(stack, who):
+    """Names in a person's menu; None where none was set."""
+    found = stack.sim.call("/sim/world")["menus"].get(json.dumps({"chat_id": who, "type": "chat"}, sort_keys=True))
+    return None if found is None else [c["command"] for c in found]
+
+
+def test_a_menu_follows_what_its_person_may_run(stack):
+    for who in (4001, 4002):
+        answer(stack, who, "/id")
+    stack.sql("DELETE FROM menu; UPDATE chore SET done_at = '-infinity'")
+    assert stack.wait(lambda: menu(stack, 4001) and menu(stack, 4002), 15)
+    assert "echo" in menu(stack, 4001) and menu(stack, 4002) == ["deploy", "help", "tasks"]
+    stack.sql("INSERT INTO role_command (role_id, command_id) SELECT r.id, c.id FROM role r, command c WHERE r.name = 'few' AND c.name = 'echo'")
+    try:
+        assert stack.wait(lambda: menu(stack, 4002) == ["deploy", "echo", "help", "tasks"], 15)
+    finally:
+        stack.sql("DELETE FROM role_command x USING role r, command c WHERE r.id = x.role_id AND c.id = x.command_id AND r.name = 'few' AND c.name = 'echo'")
+    stack.sql("UPDATE app_user SET enabled = false WHERE login = 'bob'; UPDATE command SET descriptions = '{\"de\": \"Ausrollen\"}' WHERE name = 'deploy'")
+    try:
+        assert stack.wait(lambda: menu(stack, 4002) == [], 15), "nobody's menu is empty"
+    finally:
+        stack.sql("UPDATE app_user SET enabled = true WHERE login = 'bob'; UPDATE telegram_account SET language = 'de-AT' WHERE telegram_id = 4002")
+    key = json.dumps({"chat_id": 4002, "type": "chat"}, sort_keys=True)
+    assert stack.wait(lambda: (stack.sim.call("/sim/world")["menus"].get(key) or [{}])[0] == {"command": "deploy", "description": "Ausrollen"}, 15)
+    calls = len(stack.sim.calls("setMyCommands"))
+    stack.sql("UPDATE rights_version SET version = version + 1")
+    assert stack.wait(lambda: stack.sql("SELECT menus = version FROM rights_version") == [(True,)], 15)
+    assert len(stack.sim.calls("setMyCommands")) == calls, "what is shown already is not sent again"
+
+
 def test_menus_are_set(stack):
     commands = [{"command": "echo", "description": "say it"}]
     scope = {"type": "chat", "chat_id": 4001}

@@ -87,7 +87,8 @@ def test_another_bot_api_is_used_as_it_is(stage, tmp_path):
     """With TELEOPS_API_BASE the demo starts no simulator, and tells that Bot API of its webhook only when asked to."""
     other = Process(tmp_path, TOKEN)
     try:
-        stack = Stack(stage, flags=("--set-webhook",), sim=other, TELEOPS_API_BASE=other.address, TELEOPS_SEND_RATE="0")
+        stack = Stack(stage, flags=("--set-webhook",), sim=other, TELEOPS_API_BASE=other.address, TELEOPS_BOT_TOKEN=TOKEN,
+                      TELEOPS_SEND_RATE="0")
         try:
             assert not os.path.exists(os.path.join(stack.dir, "run/simulator.pid")) and stack.env["TELEOPS_SEND_RATE"] == "0"
             other.say(5001, "/echo over there")

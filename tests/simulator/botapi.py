@@ -210,7 +210,8 @@ class BotApi:
     # -- menus and files
 
     async def on_setMyCommands(self, p):
-        commands = obj(p.get("commands"))
+        # An empty list takes the menu away, as deleteMyCommands does.
+        commands = [] if p.get("commands") in ([], "[]") else obj(p.get("commands"))
         if not isinstance(commands, list) or len(commands) > COMMANDS_MOST:
             raise Refused(400, "Bad Request: BOT_COMMANDS_TOO_MUCH" if commands else "Bad Request: can't parse commands")
         for c in commands:

@@ -48,6 +48,8 @@ class Drop(Exception):
 
 KINDS = {
     "429": lambda f: Refused(429, f"Too Many Requests: retry after {f.get('retry_after', 1)}", retry_after=f.get("retry_after", 1)),
+    "409": lambda f: Refused(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"),
+    "401": lambda f: Refused(401, "Unauthorized"),
     "500": lambda f: Refused(500, "Internal Server Error"),
     "502": lambda f: Refused(502, "Bad Gateway"),
     "403": lambda f: Refused(403, f.get("description", "Forbidden: bot was blocked by the user")),

@@ -88,6 +88,13 @@ static void reads_secrets_from_files(void **state)
 	assert_int_equal(tele_conf_load(&c, &err), TELE_INVALID);
 	assert_non_null(strstr(tele_buf_text(&err), "/nonexistent/token"));
 	tele_conf_release(&c);
+	/* An empty secret would fit whoever sends none. */
+	write_file(" \n");
+	setenv("TELEOPS_BOT_TOKEN_FILE", path, 1);
+	assert_int_equal(tele_conf_load(&c, &err), TELE_INVALID);
+	assert_non_null(strstr(tele_buf_text(&err), "is empty"));
+	assert_null(c.bot_token);
+	tele_conf_release(&c);
 	unsetenv("TELEOPS_BOT_TOKEN_FILE");
 	setenv("TELEOPS_CONFIG", path, 1);
 	tele_buf_release(&err);

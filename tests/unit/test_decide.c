@@ -43,6 +43,24 @@ static void a_command_runs(void **state)
 	assert_string_equal(d.action, "run");
 }
 
+static void what_is_missing_is_asked_for(void **state)
+{
+	static struct tele_parameter two[] = {{.name = "n", .type = "integer", .required = true}, {.name = "text", .type = "text", .required = true}};
+	static struct tele_command ask = {.id = 9, .name = "ask", .usage = "/ask <n> <text>", .enabled = true, .interactive = true, .parameters = two, .nparameters = 2};
+	const struct tele_catalogue own = {.version = 7, .bot_username = "ops_bot", .commands = &ask, .ncommands = 1};
+	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .chat_type = "private", .text = "/ask text=hi"};
+
+	assert_int_equal(tele_admit_decide(&own, &u, &d), TELE_OK);
+	assert_string_equal(d.action, "ask");
+	assert_string_equal(d.args, "{\"text\":\"hi\"}");
+	u.text = "/ask none";
+	assert_int_equal(tele_admit_decide(&own, &u, &d), TELE_OK);
+	assert_string_equal(d.action, "invalid");
+	u.text = "/ask 1 hi";
+	assert_int_equal(tele_admit_decide(&own, &u, &d), TELE_OK);
+	assert_string_equal(d.action, "run");
+}
+
 static void wrong_arguments_get_a_complaint(void **state)
 {
 	decide("private", "/say");
@@ -83,8 +101,9 @@ static void builtins_and_plain_text(void **state)
 	assert_string_equal(d.extra, "abc-DEF_1");
 	decide("private", "good morning");
 	assert_string_equal(d.action, "text");
+	/* It may answer a question; the database knows. */
 	decide("group", "good morning");
-	assert_string_equal(d.action, "ignore");
+	assert_string_equal(d.action, "chatter");
 }
 
 static void a_forwarded_order_is_nobodys(void **state)
@@ -97,13 +116,14 @@ static void a_forwarded_order_is_nobodys(void **state)
 
 static void presses_membership_and_the_rest(void **state)
 {
-	struct tele_update press = {.kind = TELE_UPDATE_CALLBACK, .chat_type = "private", .callback_id = "77"};
+	struct tele_update press = {.kind = TELE_UPDATE_CALLBACK, .chat_type = "private", .callback_id = "77", .callback_data = "token"};
 	struct tele_update left = {.kind = TELE_UPDATE_MEMBER, .chat_type = "group", .member_status = "kicked"};
 	struct tele_update other = {.kind = TELE_UPDATE_OTHER};
 
 	assert_int_equal(tele_admit_decide(&catalogue, &press, &d), TELE_OK);
 	assert_string_equal(d.action, "callback");
 	assert_string_equal(d.extra, "77");
+	assert_string_equal(d.reply, "token");
 	assert_int_equal(tele_admit_decide(&catalogue, &left, &d), TELE_OK);
 	assert_string_equal(d.action, "mychat");
 	assert_string_equal(d.extra, "kicked");
@@ -115,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_command_runs),
+	    cmocka_unit_test(what_is_missing_is_asked_for),
 	    cmocka_unit_test(wrong_arguments_get_a_complaint),
 	    cmocka_unit_test(other_bots_commands_are_theirs),
 	    cmocka_unit_test(unknown_commands_are_told_where_they_are_surely_ours),

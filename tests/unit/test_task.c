@@ -26,8 +26,8 @@ static PGresult *answer(const char *const *values, int n)
 
 static void reads_a_claim(void **state)
 {
-	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "/say hi", "ada",
-	    "Ada L", "4001", "-2001", NULL, "12", "900"};
+	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "t", "/say hi", "ada",
+	    "Ada L", "4001", "-2001", NULL, "12", "900", "0.25"};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
 	struct tele_task t;
@@ -40,16 +40,19 @@ static void reads_a_claim(void **state)
 	assert_string_equal(t.argv[1], "{text}");
 	assert_true(t.idempotent);
 	assert_false(t.logged);
+	assert_true(t.long_running);
 	assert_string_equal(t.login, "ada");
 	assert_int_equal(t.chat_id, -2001);
 	assert_int_equal(t.thread_id, 0);
+	assert_int_equal(t.update_id, 900);
+	assert_true(t.waited_s == 0.25);
 	tele_task_release(&t);
 	PQclear(res);
 }
 
 static void reads_who_cancels(void **state)
 {
-	const char *values[] = {"cancel", "17", "1", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "Bob", NULL, NULL, NULL, NULL,
+	const char *values[] = {"cancel", "17", "1", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "Bob", NULL, NULL, NULL, NULL,
 	    NULL};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;

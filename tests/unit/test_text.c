@@ -77,9 +77,34 @@ static void cleans_what_only_looks_like_a_character(void **state)
 	}
 }
 
+static void shows(const char *text, const char *expected)
+{
+	struct tele_buf out = {0};
+
+	tele_text_terminal(&out, text, strlen(text));
+	assert_string_equal(tele_buf_text(&out), expected);
+	tele_buf_release(&out);
+}
+
+static void a_terminal_shows_the_last_state_of_a_line(void **state)
+{
+	shows("plain\ttext\n", "plain\ttext\n");
+	shows("10%\r50%\r100%\ndone\n", "100%\ndone\n");
+	shows("100%\r", "100%");
+	shows("dos\r\nlines\r\n", "dos\nlines\n");
+	shows("\033[1;31mred\033[0m and \033]0;title\aplain", "red and plain");
+	shows("\033[2K\033[Gtext\033(B", "textB");
+	shows("cut off \033[1", "cut off ");
+	shows("caf\xc3\xa9\b\be\x07!", "cae!");
+	shows("\b\b", "");
+	shows("a\n\bb", "a\nb");
+	shows("\xe2\x96\x88 1\r\xe2\x96\x88\xe2\x96\x88 2", "\xe2\x96\x88\xe2\x96\x88 2");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(counts_units_of_utf16), cmocka_unit_test(cuts_between_characters),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_terminal_shows_the_last_state_of_a_line),
+	    cmocka_unit_test(counts_units_of_utf16), cmocka_unit_test(cuts_between_characters),
 	    cmocka_unit_test(parts_end_at_lines), cmocka_unit_test(cleans), cmocka_unit_test(cleans_what_only_looks_like_a_character)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,21 +7,22 @@ $$;
 COMMENT ON FUNCTION catalogue_head() IS 'Version of the catalogue and the bot''s @name; read before catalogue(), in one transaction with it';
 
 CREATE OR REPLACE FUNCTION catalogue() RETURNS TABLE (command_id bigint, command text, enabled boolean, usage text, parameter text, type text,
-	required boolean, default_value text, minimum text, maximum text, choices text[], pattern text, secret boolean)
+	required boolean, default_value text, minimum text, maximum text, choices text[], pattern text, secret boolean, interactive boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT c.id, c.name, c.enabled, command_usage(c.id), p.name, p.type, p.required, p.default_value, p.minimum::text, p.maximum::text, p.choices, p.pattern, p.secret
+	SELECT c.id, c.name, c.enabled, command_usage(c.id), p.name, p.type, p.required, p.default_value, p.minimum::text, p.maximum::text, p.choices, p.pattern, p.secret, c.interactive
 	FROM command c LEFT JOIN command_parameter p ON p.command_id = c.id
 	ORDER BY c.name, p.position
 $$;
 COMMENT ON FUNCTION catalogue() IS 'Commands with their parameters, a row a parameter (nulls where a command has none), by command name';
 
 CREATE OR REPLACE FUNCTION admission_text(r admission) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	CASE r.action
 	WHEN 'invalid' THEN RETURN r.reply;
-	WHEN 'cancel' THEN RETURN r.reply;
-	WHEN 'start' THEN RETURN CASE WHEN r.reply = 'invited' THEN say('invite_taken', jsonb_build_object('name', user_name(r.user_id))) WHEN r.extra <> '' THEN say('invite_unknown')
+	WHEN 'cancel', 'approve', 'reject', 'answer', 'badanswer' THEN RETURN r.reply;
+	WHEN 'start' THEN RETURN CASE WHEN r.reply = 'invited' THEN say('invite_taken', jsonb_build_object('name', user_name(r.user_id)))
+		WHEN r.extra <> '' THEN say('invite_unknown')
 		ELSE say('start', jsonb_build_object('name', coalesce(nullif((SELECT first_name FROM app_user WHERE id = r.user_id), ''), r.login))) END;
 	WHEN 'help' THEN RETURN help_text(r.user_id, r.chat_id, r.extra);
 	WHEN 'tasks' THEN RETURN tasks_text(r.user_id, r.extra = 'all');
@@ -47,7 +48,7 @@ END $$;
 COMMENT ON FUNCTION admission_text(admission) IS 'Text that answers a built-in or a bad command line; null: nothing is said';
 
 CREATE OR REPLACE FUNCTION admission_answer(r admission, p_rate integer, p_task bigint) RETURNS chat_answer
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	a chat_answer;
 BEGIN
@@ -59,6 +60,7 @@ BEGIN
 	WHEN 'refused' THEN a.body := say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
 		jsonb_build_object('command', (SELECT name FROM command WHERE id = r.command_id)));
 	WHEN 'task' THEN a.body := say('unserved', jsonb_build_object('task', p_task, 'queue', r.queue));
+	WHEN 'pending' THEN a.body := r.reply;
 	WHEN 'reply' THEN
 		IF r.action = 'output' THEN
 			RETURN output_answer(r.user_id, number_of(r.extra));
@@ -70,6 +72,32 @@ BEGIN
 	RETURN a;
 END $$;
 COMMENT ON FUNCTION admission_answer(admission, integer, bigint) IS 'What admission answers at once; no body: nothing';
+
+CREATE OR REPLACE FUNCTION admit_alone(r admission) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	number bigint := number_of(r.extra);
+BEGIN
+	CASE r.action
+	WHEN 'callback' THEN
+		RETURN press(r);
+	WHEN 'answer', 'badanswer' THEN
+		RETURN pending_answer(r);
+	WHEN 'approve', 'reject' THEN
+		RETURN CASE WHEN number IS NULL THEN say('approve_which') ELSE (pending_decide(r.user_id, r.from_id, number, r.action = 'approve')).toast END;
+	WHEN 'cancel' THEN
+		IF number IS NULL THEN
+			DELETE FROM pending p WHERE p.state IN ('asking', 'confirming') AND p.telegram_id = r.from_id AND p.chat_id = r.chat_id AND p.thread_id = r.thread_id;
+			IF FOUND THEN
+				RETURN say('dismissed');
+			END IF;
+		END IF;
+		RETURN task_cancel(r.user_id, number);
+	ELSE
+		RETURN r.reply;
+	END CASE;
+END $$;
+COMMENT ON FUNCTION admit_alone(admission) IS 'Carries out what is admitted by itself; what is answered to it';
 
 -- Arrays run parallel, an update an element; "" and 0 stand for what an update does not have.
 -- The caller sorts by update_id and gives at most one update a chat and a person.
@@ -107,8 +135,10 @@ BEGIN
 				message_id, action, command_id, args, line, reply, extra)
 	), deferred AS MATERIALIZED (
 		-- What touches other rows than its own chat's is admitted alone.
-		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action IN ('callback', 'cancel', 'migrate') OR (u.action = 'start' AND u.extra <> '') OR (u.action = 'text'
-			AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
+		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action IN ('callback', 'cancel', 'approve', 'reject', 'migrate')
+			OR (u.action = 'start' AND u.extra <> '')
+			OR (u.action = 'run' AND EXISTS (SELECT FROM command c WHERE c.id = u.command_id AND c.approvals > 0))
+			OR (u.action IN ('text', 'chatter') AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
 				AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id)))
 	), fresh AS (
 		INSERT INTO update_seen (update_id)
@@ -117,7 +147,7 @@ BEGIN
 	), pace AS (
 		INSERT INTO person_pace AS f (telegram_id)
 		SELECT u.from_id FROM came u JOIN fresh USING (update_id)
-		WHERE p_rate > 0 AND u.from_id <> 0 AND u.action NOT IN ('ignore', 'mychat') ORDER BY u.from_id
+		WHERE p_rate > 0 AND u.from_id <> 0 AND u.action NOT IN ('ignore', 'chatter', 'mychat', 'migrate') ORDER BY u.from_id
 		ON CONFLICT (telegram_id) DO UPDATE SET
 			since = CASE WHEN f.since < now() - interval '10 seconds' THEN now() ELSE f.since END,
 			messages = CASE WHEN f.since < now() - interval '10 seconds' THEN 1 ELSE f.messages + 1 END,
@@ -136,13 +166,15 @@ BEGIN
 		CASE
 		WHEN d.update_id IS NOT NULL THEN 'deferred'
 		WHEN f.update_id IS NULL THEN 'duplicate'
-		WHEN u.action IN ('ignore', 'mychat', 'migrate') THEN 'ignored'
+		WHEN u.action IN ('ignore', 'chatter', 'mychat', 'migrate') THEN 'ignored'
 		WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
 		WHEN h.allowed = false AND u.action <> 'id' THEN 'ignored'
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
-		WHEN u.action = 'run' THEN CASE WHEN c.enabled AND may_run(p.id, c.id, u.chat_id, v.args) THEN 'task' ELSE 'refused' END
+		WHEN u.action = 'run' THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, v.args)) THEN 'refused'
+			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
+		WHEN u.action = 'ask' THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
 		WHEN u.action = 'invalid' AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
 		ELSE 'reply' END)::admission ORDER BY u.update_id)
 	INTO rows
@@ -193,11 +225,10 @@ BEGIN
 
 	-- Rows that speak in a chat, or take their turn in it, hold the chat; in id order, so that batches cannot wait for each other in a circle.
 	SELECT array_agg(r.chat_id) INTO speaking FROM unnest(rows) r
-	WHERE r.outcome IN ('reply', 'refused', 'disabled', 'stranger', 'flood') OR (r.outcome = 'task' AND (r.ordered OR r.queue = ANY (unserved)));
+	WHERE r.outcome IN ('reply', 'pending', 'refused', 'disabled', 'stranger', 'flood') OR (r.outcome = 'task' AND (r.ordered OR r.queue = ANY (unserved)));
 	IF speaking IS NOT NULL THEN
-		IF p_single AND rows[1].action = 'cancel' THEN
-			-- The task may be another chat's.
-			speaking := speaking || ARRAY(SELECT t.chat_id FROM task t WHERE t.id = number_of(rows[1].extra));
+		IF p_single THEN
+			speaking := speaking || admission_chats(rows[1]);
 		END IF;
 		PERFORM FROM chat h WHERE h.chat_id = ANY (speaking) ORDER BY h.chat_id FOR UPDATE;
 	END IF;
@@ -211,17 +242,22 @@ BEGIN
 		RETURNING id, update_id)
 	SELECT array_agg(m.id), array_agg(m.update_id) INTO made_task, made_update FROM made m;
 
-	IF p_single AND rows[1].action = 'cancel' AND rows[1].outcome = 'reply' THEN
-		rows[1].reply := task_cancel(rows[1].user_id, number_of(rows[1].extra));
-	ELSIF invited THEN
+	IF invited THEN
 		rows[1].reply := 'invited';
+	ELSIF p_single AND rows[1].outcome = 'reply' THEN
+		rows[1].reply := admit_alone(rows[1]);
 	END IF;
+	FOR i IN 1 .. cardinality(rows) LOOP
+		IF rows[i].outcome = 'pending' THEN
+			rows[i].reply := pending_open(rows[i]);
+		END IF;
+	END LOOP;
 
 	IF speaking IS NOT NULL THEN
 		WITH answer AS MATERIALIZED (
 			SELECT r.chat_id, r.thread_id, r.message_id, r.update_id, r.chat_type, w.*
 			FROM unnest(rows) r, LATERAL admission_answer(r, p_rate, made_task[array_position(made_update, r.update_id)]) w
-			WHERE r.outcome IN ('reply', 'refused', 'disabled', 'flood') OR (r.outcome = 'task' AND r.queue = ANY (unserved))
+			WHERE r.outcome IN ('reply', 'pending', 'refused', 'disabled', 'flood') OR (r.outcome = 'task' AND r.queue = ANY (unserved))
 				OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
 		), place AS (
 			UPDATE chat h SET out_seq = h.out_seq + 1 FROM answer n WHERE h.chat_id = n.chat_id AND n.body IS NOT NULL
@@ -237,7 +273,7 @@ BEGIN
 		SELECT s.id, n.document_name, convert_to(n.document, 'UTF8') FROM said s JOIN answer n USING (update_id) WHERE n.document IS NOT NULL;
 		-- A press is answered, or the button spins on.
 		INSERT INTO outbox (op, text, params, update_id, expires_at)
-		SELECT 'answer_callback', say('button_old'), jsonb_build_object('callback_query_id', r.extra), r.update_id, now() + interval '150 seconds'
+		SELECT 'answer_callback', r.reply, jsonb_build_object('callback_query_id', r.extra), r.update_id, now() + interval '150 seconds'
 		FROM unnest(rows) r WHERE r.outcome = 'reply' AND r.action = 'callback';
 	END IF;
 
@@ -247,7 +283,7 @@ BEGIN
 		CASE r.outcome WHEN 'task' THEN 'task ' || made_task[array_position(made_update, r.update_id)]
 			WHEN 'reply' THEN 'task ' || r.extra ELSE 'update ' || r.update_id END,
 		jsonb_build_object('line', r.line, 'update', r.update_id)
-	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel')
+	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel' AND number_of(r.extra) IS NOT NULL)
 		OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
 	ORDER BY r.update_id;
 

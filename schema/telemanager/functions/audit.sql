@@ -1,7 +1,7 @@
 -- The record's seals: a chain of hashes over audit_event. Events are written unsealed, so that nobody waits; a sealer follows.
 
 CREATE OR REPLACE FUNCTION audit_line(e audit_event) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_array(e.id, (extract(epoch FROM e.at) * 1000000)::bigint, e.xid::text, e.actor, e.user_id, e.telegram_id, e.chat_id, e.action,
 		e.object, e.detail, host(e.address))::text
 $$;

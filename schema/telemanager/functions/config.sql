@@ -25,7 +25,7 @@ $$;
 COMMENT ON FUNCTION config_user(app_user) IS 'A person as declared';
 
 CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text, body jsonb)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
 	UNION ALL
 	SELECT 'role', r.name, config_role(r) FROM role r
@@ -36,9 +36,10 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 	UNION ALL
 	SELECT 'user', u.login, config_user(u) FROM app_user u
 	UNION ALL
-	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
+	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'descriptions', c.descriptions, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
 		'args', to_jsonb(c.args), 'template', c.template, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
-		'idempotent', c.idempotent, 'ordered', c.ordered, 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
+		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
+		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
 		'parameters', coalesce((SELECT jsonb_agg(jsonb_build_object('name', p.name, 'type', p.type, 'required', p.required, 'default', p.default_value,
 			'minimum', p.minimum, 'maximum', p.maximum, 'choices', coalesce(to_jsonb(p.choices), '[]'), 'help', p.help) ORDER BY p.position)
@@ -59,8 +60,9 @@ LANGUAGE sql IMMUTABLE AS $$
 	WHEN 'group' THEN '{"roles": []}'
 	WHEN 'user' THEN '{"first_name": "", "last_name": "", "organization": null, "groups": [], "telegram_ids": [], "roles": [], "enabled": true,
 		"locale": "en", "timezone": "UTC"}'
-	WHEN 'command' THEN '{"description": "", "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
-		"long_running": false, "idempotent": false, "ordered": false, "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
+	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
+		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
+		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "help": ""}'
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
@@ -76,7 +78,7 @@ $$;
 COMMENT ON FUNCTION config_sorted(jsonb) IS 'A list whose order means nothing, in the order config_current() uses';
 
 CREATE OR REPLACE FUNCTION config_wanted(p_doc jsonb) RETURNS TABLE (kind text, name text, body jsonb)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT 'organization', e ->> 'name', e FROM jsonb_array_elements(p_doc -> 'organizations') e
 	UNION ALL
 	SELECT 'role', e ->> 'name', config_defaults('role') || e FROM jsonb_array_elements(p_doc -> 'roles') e
@@ -107,7 +109,7 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 
 -- References that lead nowhere, and Telegram ids that belong to somebody the file does not mention.
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	WITH item AS (
 		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
@@ -121,6 +123,8 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		FROM item i, jsonb_array_elements_text(i.e -> 'groups') WITH ORDINALITY AS r(v, n)
 		UNION ALL
 		SELECT format('%s[%s].organization', i.section, i.at), 'organization', i.e ->> 'organization' FROM item i WHERE i.section = 'users'
+		UNION ALL
+		SELECT format('commands[%s].approvers', i.at), 'role', i.e ->> 'approvers' FROM item i WHERE i.section = 'commands'
 		UNION ALL
 		SELECT format('grants[%s].role', i.at), 'role', i.e ->> 'role' FROM item i WHERE i.section = 'grants'
 		UNION ALL
@@ -150,7 +154,7 @@ $$;
 COMMENT ON FUNCTION config_errors(jsonb) IS 'What is wrong with a file that only the database can tell; path and reason of every error';
 
 CREATE OR REPLACE FUNCTION config_apply_user(p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	who bigint;
 BEGIN
@@ -174,21 +178,23 @@ END $$;
 COMMENT ON FUNCTION config_apply_user(jsonb) IS 'Makes a person as declared';
 
 CREATE OR REPLACE FUNCTION config_apply_command(p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	which bigint;
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
-	INSERT INTO command AS c (name, description, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
-		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue)
-	SELECT r.name, r.description, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
-		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue
+	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
+		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
+	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
+		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals,
+		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
-	ON CONFLICT (name) DO UPDATE SET description = excluded.description, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
+	ON CONFLICT (name) DO UPDATE SET description = excluded.description, descriptions = excluded.descriptions, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
 		args = excluded.args, template = excluded.template, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,
-		queue = excluded.queue, version = c.version + 1, updated_at = now()
+		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals,
+		approver_role_id = excluded.approver_role_id, version = c.version + 1, updated_at = now()
 	RETURNING id INTO which;
 	DELETE FROM command_parameter WHERE command_id = which;
 	INSERT INTO command_parameter (command_id, position, name, type, required, default_value, minimum, maximum, choices, help)
@@ -199,7 +205,7 @@ END $$;
 COMMENT ON FUNCTION config_apply_command(jsonb) IS 'Makes a command as declared';
 
 CREATE OR REPLACE FUNCTION config_apply_one(p_kind text, p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	which bigint;
 BEGIN
@@ -229,7 +235,7 @@ END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
 
 CREATE OR REPLACE FUNCTION config_remove_one(p_kind text, p_name text, p jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	CASE p_kind
 	WHEN 'grant' THEN
@@ -248,14 +254,14 @@ END $$;
 COMMENT ON FUNCTION config_remove_one(text, text, jsonb) IS 'Removes one object that the file does not name';
 
 CREATE OR REPLACE FUNCTION config_queue_used(p_doc jsonb, p_queue text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT p_queue = 'default' OR EXISTS (SELECT FROM command c WHERE c.queue = p_queue)
 		OR EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.body ->> 'queue' = p_queue)
 $$;
 COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
 
 CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
 	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant'];
@@ -297,7 +303,7 @@ COMMENT ON FUNCTION config_apply(jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
 
 CREATE OR REPLACE FUNCTION config_export() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	WITH lean AS (
 		SELECT c.kind, c.name, (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
 				(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY o)

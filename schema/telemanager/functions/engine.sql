@@ -101,6 +101,11 @@ BEGIN
 		SELECT 'send', t.chat_id, l.base + t.place, t.thread_id,
 			say(p_text, p_words || jsonb_build_object('task', t.id, 'line', t.line, 'command', t.command_name)), t.id, t.update_id
 		FROM turn t JOIN lane l USING (chat_id)
+	), stilled AS (
+		-- What was shown of it so far stays, without its button.
+		UPDATE outbox o SET markup = NULL, final = true, wanted_version = o.wanted_version + 1 FROM kept k WHERE o.coalesce_key = 'live ' || k.id
+	), unbuttoned AS (
+		DELETE FROM button b USING kept k WHERE b.task_id = k.id
 	), unparked AS (
 		UPDATE task n SET parked = ''
 		WHERE n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = g.chat_id AND w.command_id = g.command_id AND w.id <> ALL (p_ids))
@@ -218,6 +223,39 @@ END $$;
 COMMENT ON FUNCTION engine_resume(bigint, bigint, bigint[])
 	IS 'After a reconnect: claims the engine does not know of were never started and are queued again. -1: the epoch is over, call engine_start';
 
+-- One message a task: the first time it takes its place in its chat, later only its text changes.
+CREATE OR REPLACE FUNCTION tasks_live(p_engine bigint, p_epoch bigint, p_ids bigint[], p_text text[], p_entities text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	fresh bigint[];
+	n record;
+	place bigint;
+BEGIN
+	WITH shown AS (
+		SELECT u.id, u.text, u.entities FROM unnest(p_ids, p_text, p_entities) AS u(id, text, entities)
+		JOIN task t ON t.id = u.id AND t.engine_id = p_engine AND t.epoch = p_epoch
+	), changed AS (
+		UPDATE outbox o SET text = s.text, entities = nullif(s.entities, '')::jsonb, wanted_version = o.wanted_version + 1
+		FROM shown s WHERE o.coalesce_key = 'live ' || s.id AND NOT o.final RETURNING s.id
+	)
+	SELECT array_agg(s.id) INTO fresh FROM shown s WHERE s.id NOT IN (SELECT c.id FROM changed c);
+	IF fresh IS NOT NULL THEN
+		PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (fresh)) ORDER BY h.chat_id FOR UPDATE;
+		FOR n IN SELECT t.*, u.text, u.entities, h.type FROM task t JOIN unnest(p_ids, p_text, p_entities) AS u(id, text, entities) ON u.id = t.id
+				JOIN chat h ON h.chat_id = t.chat_id AND h.blocked_at IS NULL WHERE t.id = ANY (fresh) ORDER BY t.chat_id, t.id LOOP
+			UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = n.chat_id RETURNING out_seq INTO place;
+			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, markup, task_id, update_id, coalesce_key, final)
+			VALUES ('live', n.chat_id, place, n.thread_id, CASE WHEN n.type <> 'private' THEN n.message_id END, n.text, nullif(n.entities, '')::jsonb,
+				jsonb_build_object('inline_keyboard', jsonb_build_array(jsonb_build_array(button_json(say('button_cancel'),
+					button_make('cancel', NULL, NULL, '', now() + interval '8 days', n.id))))),
+				n.id, n.update_id, 'live ' || n.id, false)
+			ON CONFLICT (coalesce_key) WHERE coalesce_key IS NOT NULL DO NOTHING;
+		END LOOP;
+	END IF;
+	PERFORM pg_notify('outbox', '');
+END $$;
+COMMENT ON FUNCTION tasks_live(bigint, bigint, bigint[], text[], text[]) IS 'Shows what running tasks have printed so far';
+
 -- One queue's next tasks for an engine, at most p_want. NULL elements never; busy: a counter was being changed by somebody else.
 CREATE OR REPLACE FUNCTION queue_claim(p_engine bigint, p_epoch bigint, p_queue text, p_want integer, OUT claimed bigint[], OUT busy boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -268,11 +306,12 @@ COMMENT ON FUNCTION queue_claim(bigint, bigint, text, integer) IS 'Claims the ne
 -- A row of the answer: what = claim (a task to run), cancel (end this one; person: who asked), again (somebody else was at a limit: look
 -- again soon), fenced (the epoch is over: start again).
 CREATE OR REPLACE FUNCTION engine_step(p_engine bigint, p_epoch bigint, p_extend boolean, p_want integer, p_started bigint[],
+	p_live bigint[], p_live_text text[], p_live_entities text[],
 	p_task bigint[], p_attempt integer[], p_state text[], p_exit integer[], p_signal integer[], p_reason text[],
 	p_started_at timestamptz[], p_finished_at timestamptz[], p_text text[], p_entities text[], p_document text[],
 	p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
 RETURNS TABLE (what text, task_id bigint, attempt integer, kind text, command text, program text, argv_template text[], template text, args jsonb,
-	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, logged boolean, line text, login text, person text,
+	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, logged boolean, long_running boolean, line text, login text, person text,
 	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -308,6 +347,9 @@ BEGIN
 			PERFORM pg_notify('outbox', '');
 		END IF;
 	END IF;
+	IF cardinality(p_live) > 0 THEN
+		PERFORM tasks_live(p_engine, p_epoch, p_live, p_live_text, p_live_entities);
+	END IF;
 
 	IF cardinality(p_task) > 0 THEN
 		-- Same order everywhere: chats by id, then tasks.
@@ -336,14 +378,22 @@ BEGIN
 			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document,
 				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
 			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> ''
+		), live AS (
+			-- What was shown while it ran becomes its end; a document follows it.
+			UPDATE outbox o SET text = s.text, entities = nullif(s.entities, '')::jsonb, markup = NULL, final = true, wanted_version = o.wanted_version + 1
+			FROM speaks s WHERE o.coalesce_key = 'live ' || s.id RETURNING s.id
+		), unbuttoned AS (
+			DELETE FROM button b USING live v WHERE b.task_id = v.id
 		), lane AS (
 			UPDATE chat h SET out_seq = h.out_seq + s.many FROM (SELECT DISTINCT chat_id, many FROM speaks) s
 			WHERE h.chat_id = s.chat_id RETURNING h.chat_id, h.out_seq - s.many AS base, h.type
 		), told AS (
 			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, task_id, update_id)
 			SELECT CASE WHEN s.document = '' THEN 'send' ELSE 'document' END, s.chat_id, l.base + s.place, s.thread_id,
-				CASE WHEN l.type <> 'private' THEN s.message_id END, s.text, nullif(s.entities, '')::jsonb, s.id, s.update_id
-			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id ORDER BY s.chat_id, s.place
+				CASE WHEN l.type <> 'private' THEN s.message_id END, CASE WHEN v.id IS NULL THEN s.text ELSE '' END,
+				CASE WHEN v.id IS NULL THEN nullif(s.entities, '')::jsonb END, s.id, s.update_id
+			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id LEFT JOIN live v ON v.id = s.id
+			WHERE v.id IS NULL OR s.document <> '' ORDER BY s.chat_id, s.place
 			RETURNING id, task_id
 		), attached AS (
 			INSERT INTO outbox_document (outbox_id, name, body)
@@ -372,7 +422,8 @@ BEGIN
 
 	IF NOT alive THEN
 		RETURN QUERY SELECT 'fenced', NULL::bigint, NULL::integer, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
-			NULL::integer, NULL::boolean, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz;
+			NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+			NULL::timestamptz;
 		RETURN;
 	END IF;
 
@@ -396,18 +447,18 @@ BEGIN
 			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn', '{}');
 		END IF;
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
-			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
+			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
 			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at
 		FROM task t JOIN command c ON c.id = t.command_id JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;
 	RETURN QUERY SELECT CASE WHEN t.id IS NULL THEN 'again' ELSE 'cancel' END, t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb,
-		NULL::integer, NULL::integer, NULL::integer, NULL::boolean, NULL::boolean, NULL, NULL, user_name(t.cancelled_by),
+		NULL::integer, NULL::integer, NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, user_name(t.cancelled_by),
 		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
 	FROM (SELECT x.id, x.attempt, x.cancelled_by FROM task x WHERE x.engine_id = p_engine AND x.state = 'cancelling'
 		UNION ALL SELECT NULL, NULL, NULL WHERE busy) t;
 END $$;
-COMMENT ON FUNCTION engine_step(bigint, bigint, boolean, integer, bigint[], bigint[], integer[], text[], integer[], integer[], text[],
+COMMENT ON FUNCTION engine_step(bigint, bigint, boolean, integer, bigint[], bigint[], text[], text[], bigint[], integer[], text[], integer[], integer[], text[],
 	timestamptz[], timestamptz[], text[], text[], text[], text[], bigint[], boolean[])
 	IS 'One round trip of an engine: extends its lease, notes starts, finishes tasks (only while the fencing token holds), claims the next';
 

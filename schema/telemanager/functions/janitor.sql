@@ -57,6 +57,7 @@ DECLARE
 	part text;
 BEGIN
 	DELETE FROM update_seen WHERE seen_at < now() - interval '48 hours';
+	DELETE FROM metric WHERE updated_at < now() - CASE kind WHEN 'gauge' THEN interval '1 day' ELSE interval '90 days' END;
 	DELETE FROM person_pace WHERE since < now() - interval '1 hour';
 	DELETE FROM update_rejected WHERE update_id IN (SELECT r.update_id FROM update_rejected r WHERE r.rejected_at < now() - interval '30 days' LIMIT 10000);
 	WITH gone AS (DELETE FROM outbox_dead WHERE id IN (SELECT d.id FROM outbox_dead d WHERE d.died_at < now() - interval '90 days' LIMIT 10000) RETURNING id)
@@ -89,6 +90,13 @@ BEGIN
 	END IF;
 	IF chore_due('limits', '5 seconds') THEN
 		PERFORM limits_recount();
+	END IF;
+	IF chore_due('pending', '5 seconds') THEN
+		PERFORM pending_expire();
+	END IF;
+	-- Who has just written for the first time has changed no right: they are found once a minute.
+	IF chore_due('menus', '2 seconds') AND (chore_due('menus of all', '1 minute') OR EXISTS (SELECT FROM rights_version WHERE menus < version)) THEN
+		PERFORM menus_refresh(100);
 	END IF;
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);

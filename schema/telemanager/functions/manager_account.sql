@@ -1,13 +1,13 @@
 -- One's own account: name and zone, password, second factor, sessions. And the second step of signing in.
 
 CREATE OR REPLACE FUNCTION account_values(u app_user) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('first_name', u.first_name, 'last_name', u.last_name, 'timezone', u.timezone)
 $$;
 COMMENT ON FUNCTION account_values(app_user) IS 'What a person may change of themselves';
 
 CREATE OR REPLACE FUNCTION agent_name(p_agent text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT coalesce(nullif(concat_ws(' on ', CASE WHEN p_agent ~ 'Edg' THEN 'Edge' WHEN p_agent ~ 'OPR/' THEN 'Opera' ELSE substring(p_agent FROM 'Firefox|Chrome|Safari|curl|Python') END,
 		substring(p_agent FROM 'Windows|Android|iPhone|iPad|CrOS|Mac OS|Linux')), ''), left(p_agent, 60))
 $$;
@@ -63,7 +63,7 @@ COMMENT ON FUNCTION manager_account_save(jsonb, jsonb) IS 'Changes one''s own na
 
 -- Who sits at a browser left open must not be able to guess.
 CREATE OR REPLACE FUNCTION account_wait(p_kind text, p_user bigint) RETURNS integer
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	k bytea := sha256(convert_to(concat_ws(E'\n', p_kind, p_user), 'UTF8'));
 	wait integer;
@@ -80,7 +80,7 @@ END $$;
 COMMENT ON FUNCTION account_wait(text, bigint) IS 'Counts a try at one''s own password or code; seconds to wait before it is looked at, 0: none';
 
 CREATE OR REPLACE FUNCTION account_right(p_kind text, p_user bigint) RETURNS void
-LANGUAGE sql SET search_path = public, pg_temp AS $$
+LANGUAGE sql AS $$
 	DELETE FROM signin_pace WHERE key = sha256(convert_to(concat_ws(E'\n', p_kind, p_user), 'UTF8'))
 $$;
 COMMENT ON FUNCTION account_right(text, bigint) IS 'The try was right: nothing is held against the next';

@@ -7,20 +7,20 @@ COMMENT ON FUNCTION admin_areas() IS 'The areas of admin_permission, without * f
 
 -- 0: nothing, 1: may view, 2: may change.
 CREATE OR REPLACE FUNCTION admin_level(p_user bigint, p_area text) RETURNS integer
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(max(CASE WHEN a.can_change THEN 2 ELSE 1 END), 0) FROM admin_permission a
 		JOIN app_user u ON u.id = a.user_id AND u.enabled WHERE a.user_id = p_user AND a.area IN (p_area, '*')
 $$;
 COMMENT ON FUNCTION admin_level(bigint, text) IS 'What a person may do in an area: 0 nothing, 1 view, 2 change';
 
 CREATE OR REPLACE FUNCTION admin_covers(p_who bigint, p_other bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT NOT EXISTS (SELECT FROM admin_permission a WHERE a.user_id = p_other AND admin_level(p_who, a.area) < CASE WHEN a.can_change THEN 2 ELSE 1 END)
 $$;
 COMMENT ON FUNCTION admin_covers(bigint, bigint) IS 'Whether somebody may do all that another may';
 
 CREATE OR REPLACE FUNCTION admin_is_last(p_user bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM admin_permission a WHERE a.user_id = p_user AND a.area = '*' AND a.can_change)
 		AND NOT EXISTS (SELECT FROM admin_permission a JOIN app_user u ON u.id = a.user_id
 			WHERE a.user_id <> p_user AND a.area = '*' AND a.can_change AND u.enabled AND u.password_hash IS NOT NULL)
@@ -28,7 +28,7 @@ $$;
 COMMENT ON FUNCTION admin_is_last(bigint) IS 'Whether this is the only one who may do everything and can sign in';
 
 CREATE OR REPLACE FUNCTION admin_untouchable(p_visit jsonb, p_user bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	who bigint := (p_visit ->> 'user')::bigint;
 BEGIN
@@ -41,7 +41,7 @@ END $$;
 COMMENT ON FUNCTION admin_untouchable(jsonb, bigint) IS 'Why the visitor may not take a person''s access away: the name of an error; null: they may';
 
 CREATE OR REPLACE FUNCTION admin_body(p_user bigint) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('login', u.login, 'everything', (SELECT CASE WHEN a.can_change THEN 'change' ELSE 'view' END FROM admin_permission a WHERE a.user_id = u.id AND a.area = '*'))
 		|| (SELECT jsonb_object_agg(x.area, CASE WHEN a.can_change THEN 'change' WHEN a.area IS NOT NULL THEN 'view' END)
 			FROM unnest(admin_areas()) AS x(area) LEFT JOIN admin_permission a ON a.user_id = u.id AND a.area = x.area)
@@ -85,7 +85,7 @@ END $$;
 COMMENT ON FUNCTION manager_administrator(jsonb, jsonb) IS 'An administrator for the form';
 
 CREATE OR REPLACE FUNCTION admin_errors(p_visit jsonb, p_user bigint, v jsonb) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT page_errors(ARRAY[
 			CASE WHEN NOT EXISTS (SELECT FROM unnest(admin_areas() || ARRAY['everything']) a WHERE v ->> a IN ('view', 'change')) THEN page_error('', 'no_permission') END]
 		|| ARRAY(SELECT page_error(a, 'more_than_own') FROM unnest(admin_areas() || ARRAY['everything']) a
@@ -94,7 +94,7 @@ $$;
 COMMENT ON FUNCTION admin_errors(jsonb, bigint, jsonb) IS 'What is wrong with an administrator''s form; null: nothing';
 
 CREATE OR REPLACE FUNCTION admin_apply(p_user bigint, v jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM admin_permission WHERE user_id = p_user;
 	INSERT INTO admin_permission (user_id, area, can_change)

@@ -66,7 +66,7 @@ COMMENT ON FUNCTION manager_invite_remove(jsonb, jsonb) IS 'Takes an invitation 
 
 -- Called by admission, which holds nothing of the person yet.
 CREATE OR REPLACE FUNCTION invite_redeem(p_token text, p_telegram_id bigint, p_username text, p_name text, p_language text) RETURNS boolean
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	i invite;
 	holder bigint := (SELECT a.user_id FROM telegram_account a WHERE a.telegram_id = p_telegram_id);

@@ -76,27 +76,27 @@ COMMENT ON FUNCTION manager_organization_remove(jsonb, jsonb) IS 'What would go 
 -- Users
 
 CREATE OR REPLACE FUNCTION user_values(u app_user) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT config_user(u) || jsonb_build_object('telegram', coalesce((SELECT jsonb_agg(jsonb_build_object('telegram_id', a.telegram_id,
 			'seen', concat_ws(' ', nullif(a.name, ''), '@' || nullif(a.username, ''))) ORDER BY a.telegram_id) FROM telegram_account a WHERE a.user_id = u.id), '[]'))
 $$;
 COMMENT ON FUNCTION user_values(app_user) IS 'A person as the form has it: as declared, Telegram accounts as rows';
 
 CREATE OR REPLACE FUNCTION role_choices() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(jsonb_agg(jsonb_build_object('value', r.name, 'text', concat_ws(': ', r.name, nullif(r.description, ''))) ORDER BY r.name), '[]')
 	FROM (SELECT * FROM role ORDER BY name LIMIT 1000) r
 $$;
 COMMENT ON FUNCTION role_choices() IS 'Roles to choose from';
 
 CREATE OR REPLACE FUNCTION group_choices() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(jsonb_agg(jsonb_build_object('value', g.name, 'text', g.name) ORDER BY g.name), '[]') FROM (SELECT * FROM user_group ORDER BY name LIMIT 1000) g
 $$;
 COMMENT ON FUNCTION group_choices() IS 'Groups to choose from';
 
 CREATE OR REPLACE FUNCTION organization_choices() RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(jsonb_agg(jsonb_build_object('value', o.name, 'text', o.name) ORDER BY o.name), '[]') FROM (SELECT * FROM organization ORDER BY name LIMIT 1000) o
 $$;
 COMMENT ON FUNCTION organization_choices() IS 'Organizations to choose from';
@@ -148,7 +148,7 @@ END $$;
 COMMENT ON FUNCTION manager_user(jsonb, jsonb) IS 'A person for the form, or what a new one begins with (from: Telegram id of a stranger)';
 
 CREATE OR REPLACE FUNCTION user_accounts_errors(p_user bigint, p_rows jsonb) RETURNS jsonb[]
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT array_agg(CASE
 		WHEN number_of(r ->> 'telegram_id') NOT BETWEEN 1 AND 4503599627370495 OR number_of(r ->> 'telegram_id') IS NULL THEN page_error(f, 'telegram_form')
 		WHEN EXISTS (SELECT FROM jsonb_array_elements(p_rows) WITH ORDINALITY AS y(q, m) WHERE m < n AND q -> 'telegram_id' = r -> 'telegram_id') THEN page_error(f, 'twice')
@@ -159,7 +159,7 @@ $$;
 COMMENT ON FUNCTION user_accounts_errors(bigint, jsonb) IS 'What is wrong with the Telegram accounts typed for a person; nulls where nothing is';
 
 CREATE OR REPLACE FUNCTION user_errors(u app_user, v jsonb) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT page_errors(ARRAY[
 		CASE WHEN v ->> 'login' !~ '^[a-z0-9][a-z0-9._@-]{0,63}$' THEN page_error('login', 'login_form')
 			WHEN EXISTS (SELECT FROM app_user x WHERE x.login = v ->> 'login' AND x.id IS DISTINCT FROM u.id) THEN page_error('login', 'taken') END,
@@ -213,14 +213,14 @@ END $$;
 COMMENT ON FUNCTION manager_user_save(jsonb, jsonb) IS 'Makes or changes a person';
 
 CREATE OR REPLACE FUNCTION user_declared(v jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT (config_defaults('user') || v) - 'telegram' || jsonb_build_object('groups', config_sorted(v -> 'groups'), 'roles', config_sorted(v -> 'roles'),
 		'telegram_ids', config_sorted((SELECT coalesce(jsonb_agg(r -> 'telegram_id'), '[]') FROM jsonb_array_elements(v -> 'telegram') r)))
 $$;
 COMMENT ON FUNCTION user_declared(jsonb) IS 'A person''s form as teleops apply would declare it';
 
 CREATE OR REPLACE FUNCTION user_depends(p_user bigint) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT page_depends('accounts', (SELECT count(*) FROM telegram_account a WHERE a.user_id = p_user))
 		|| page_depends('tasks_cancelled', (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = p_user AND t.state = 'queued' LIMIT 1001) n))
 		|| page_depends('tasks_go_on', (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = p_user AND t.state <> 'queued' LIMIT 1001) n))
@@ -257,7 +257,7 @@ END $$;
 COMMENT ON FUNCTION manager_user_remove(jsonb, jsonb) IS 'What would go with a person, or (confirmed) their removal';
 
 CREATE OR REPLACE FUNCTION user_act(p_visit jsonb, u app_user, p_action text, p_value text) RETURNS text
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	before jsonb := config_user(u);
 	after jsonb;

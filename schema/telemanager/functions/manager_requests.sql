@@ -1,7 +1,7 @@
 -- Strangers who wrote to the bot: let in with a role, or refused.
 
 CREATE OR REPLACE FUNCTION chat_tell(p_chat bigint, p_text text) RETURNS void
-LANGUAGE sql SET search_path = public, pg_temp AS $$
+LANGUAGE sql AS $$
 	WITH place AS (UPDATE chat h SET out_seq = h.out_seq + 1 WHERE h.chat_id = p_chat RETURNING h.chat_id, h.out_seq)
 	INSERT INTO outbox (op, chat_id, seq, text) SELECT 'send', s.chat_id, s.out_seq, p_text FROM place s;
 	SELECT pg_notify('outbox', '')
@@ -9,7 +9,7 @@ $$;
 COMMENT ON FUNCTION chat_tell(bigint, text) IS 'Says something in a chat that the bot knows';
 
 CREATE OR REPLACE FUNCTION login_free(p_wanted text, p_telegram_id bigint) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT l FROM (VALUES (1, nullif(left(ltrim(regexp_replace(lower(p_wanted), '[^a-z0-9._-]', '', 'g'), '._-'), 40), '')), (2, 'tg' || p_telegram_id),
 		(3, 'tg' || p_telegram_id || '-' || substr(md5(random()::text), 1, 6))) AS c(n, l)
 	WHERE l IS NOT NULL AND NOT EXISTS (SELECT FROM app_user u WHERE u.login = l) ORDER BY n LIMIT 1
@@ -31,7 +31,7 @@ END $$;
 COMMENT ON FUNCTION manager_requests(jsonb, jsonb) IS 'List of strangers; those that wait, unless another state is asked for';
 
 CREATE OR REPLACE FUNCTION request_approve(p_visit jsonb, j join_request, p_role text) RETURNS text
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	made text := login_free(j.username, j.telegram_id);
 	u app_user;

@@ -33,7 +33,7 @@ END $$;
 COMMENT ON FUNCTION manager_signin(jsonb, jsonb) IS 'A try to sign in (login, device): the hash to compare with, null for nobody; or seconds to wait';
 
 CREATE OR REPLACE FUNCTION signin_key(p_kind text, p_visit jsonb, p jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT sha256(convert_to(concat_ws(E'\n', p_kind, CASE WHEN p_kind <> 'address' THEN lower(trim(p ->> 'login')) END,
 		CASE WHEN p_kind = 'browser' THEN p ->> 'device' END, CASE WHEN p_kind IN ('address', 'place') THEN p_visit ->> 'address' END), 'UTF8'))
 $$;

@@ -1,7 +1,7 @@
 -- What the operator's own tool needs beside apply and export. It connects as the owner of the database.
 
 CREATE OR REPLACE FUNCTION config_administrator(p_login text, p_hash text, p_first_name text, p_last_name text, p_reset boolean) RETURNS bigint
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	who bigint;
 BEGIN
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION config_administrator(text, text, text, text, boolean)
 	IS 'Makes an administrator with every permission from a new or a known person, or gives one a new password; the user''s key';
 
 CREATE OR REPLACE FUNCTION config_status() RETURNS json
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT json_build_object(
 		'schema', (SELECT name FROM schema_version ORDER BY version DESC LIMIT 1),
 		'bot', (SELECT nullif('@' || username, '@') FROM bot_status),

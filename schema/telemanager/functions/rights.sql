@@ -8,26 +8,29 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION grant_fits(jsonb, jsonb) IS 'Whether every constrained argument has one of the values allowed';
 
+-- In plpgsql, whose plans last as long as the session: these two are asked for every update and every claim.
 CREATE OR REPLACE FUNCTION may_run(p_user bigint, p_command bigint, p_chat bigint, p_args jsonb) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
-		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND grant_fits(g.constraints, p_args))
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
+		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND (g.constraints = '{}' OR grant_fits(g.constraints, p_args)));
+END $$;
 COMMENT ON FUNCTION may_run(bigint, bigint, bigint, jsonb) IS 'Whether a grant lets this person run this command with these arguments in this chat';
 
 CREATE OR REPLACE FUNCTION may_see(p_user bigint, p_command bigint, p_chat bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
-		AND (g.chat_id IS NULL OR g.chat_id = p_chat))
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
+		AND (g.chat_id IS NULL OR g.chat_id = p_chat));
+END $$;
 COMMENT ON FUNCTION may_see(bigint, bigint, bigint) IS 'Whether some grant, whatever its constraints, names this command for this person here';
 
 CREATE OR REPLACE FUNCTION is_builtin(p_name text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 'tasks', 'status', 'output', 'cancel', 'whoami', 'id') $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT p_name IN ('start', 'help', 'tasks', 'status', 'output', 'cancel', 'approve', 'reject', 'whoami', 'id') $$;
 COMMENT ON FUNCTION is_builtin(text) IS 'Whether TeleOps itself answers to this name';
 
 CREATE OR REPLACE FUNCTION command_usage(p_command bigint) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT '/' || c.name || coalesce((SELECT string_agg(CASE WHEN p.required THEN ' <' || p.name || '>' ELSE ' [' || p.name || ']' END, ''
 			ORDER BY p.position) FROM command_parameter p WHERE p.command_id = c.id), '')
 	FROM command c WHERE c.id = p_command
@@ -35,7 +38,7 @@ $$;
 COMMENT ON FUNCTION command_usage(bigint) IS 'Usage line of a command, as /say <text>';
 
 CREATE OR REPLACE FUNCTION help_text(p_user bigint, p_chat bigint, p_name text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	found command;
 	list text;
@@ -46,10 +49,7 @@ BEGIN
 			RETURN say('unknown', jsonb_build_object('command', p_name));
 		END IF;
 		RETURN concat_ws(E'\n', command_usage(found.id), nullif(found.description, ''), nullif(found.detail, ''),
-			(SELECT string_agg(format('%s: %s%s%s%s%s%s', p.name, p.type, ' from ' || p.minimum, CASE WHEN p.minimum IS NULL THEN ' up to ' ELSE ' to ' END || p.maximum,
-					CASE WHEN p.type = 'choice' THEN ' (' || array_to_string(p.choices, ', ') || ')' ELSE '' END,
-					CASE WHEN p.default_value IS NOT NULL THEN ', default ' || CASE WHEN p.secret THEN '•••' ELSE p.default_value END ELSE '' END,
-					CASE WHEN p.help <> '' THEN '; ' || p.help ELSE '' END), E'\n' ORDER BY p.position)
+			(SELECT string_agg(parameter_text(p), E'\n' ORDER BY p.position)
 				FROM command_parameter p WHERE p.command_id = found.id));
 	END IF;
 	SELECT string_agg('/' || c.name || CASE WHEN c.description <> '' THEN ' - ' || c.description ELSE '' END, E'\n' ORDER BY c.name)

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION sender_lead() IS 'Tries to become the one active sender; its
 
 CREATE OR REPLACE FUNCTION outbox_take(p_epoch bigint, p_busy bigint[], p_limit integer)
 RETURNS TABLE (id bigint, op text, chat_id bigint, seq bigint, thread_id bigint, reply_to bigint, text text, entities jsonb, markup jsonb,
-	params jsonb, task_id bigint, update_id bigint, version integer, parts_sent integer, attempts integer, expires_s double precision,
+	params jsonb, task_id bigint, update_id bigint, version integer, final boolean, message_id bigint, parts_sent integer, attempts integer, expires_s double precision,
 	blocked boolean, created_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -29,7 +29,9 @@ BEGIN
 	RETURN QUERY
 	WITH front AS MATERIALIZED (
 		SELECT o.id, o.chat_id FROM outbox o
-		WHERE o.taken_by IS NULL AND (o.chat_id IS NULL OR o.seq IS NULL OR o.chat_id <> ALL (p_busy)) ORDER BY o.id LIMIT p_limit * 4
+		WHERE o.taken_by IS NULL AND o.wanted_version > o.sent_version
+			AND (o.chat_id IS NULL OR o.seq IS NULL OR (o.op = 'live' AND (NOT o.final OR o.message_ids <> '{}'))
+				OR o.chat_id <> ALL (p_busy)) ORDER BY o.id LIMIT p_limit * 4
 	), chosen AS (
 		SELECT f.id FROM (SELECT f.id, f.chat_id, row_number() OVER (PARTITION BY f.chat_id ORDER BY f.id) AS place FROM front f) f
 		WHERE f.chat_id IS NULL OR f.place <= 8 ORDER BY f.id LIMIT p_limit
@@ -37,12 +39,18 @@ BEGIN
 		UPDATE outbox o SET taken_by = p_epoch FROM chosen c WHERE o.id = c.id AND o.taken_by IS NULL RETURNING o.*
 	)
 	SELECT t.id, t.op, t.chat_id, t.seq, t.thread_id, t.reply_to, t.text, t.entities, t.markup, t.params, t.task_id, t.update_id,
-		t.wanted_version, t.parts_sent, t.attempts, extract(epoch FROM t.expires_at - clock_timestamp())::double precision,
+		t.wanted_version, t.final, t.message_ids[1], t.parts_sent, t.attempts, extract(epoch FROM t.expires_at - clock_timestamp())::double precision,
 		coalesce(h.blocked_at IS NOT NULL, false), t.created_at
 	FROM taken t LEFT JOIN chat h ON h.chat_id = t.chat_id ORDER BY t.chat_id, t.seq, t.id;
 END $$;
 COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
 	IS 'Takes waiting operations for the active sender, in order within each chat, none of the chats given as busy';
+
+CREATE OR REPLACE FUNCTION outbox_text(p_epoch bigint, p_id bigint) RETURNS TABLE (text text, entities jsonb, markup jsonb, version integer, final boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT o.text, o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
+$$;
+COMMENT ON FUNCTION outbox_text(bigint, bigint) IS 'What an operation taken says by now: only the newest is worth an edit';
 
 CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -66,6 +74,7 @@ BEGIN
 	-- Messages of the group cannot be answered or edited from the supergroup.
 	WITH turn AS (SELECT o.id, row_number() OVER (ORDER BY o.seq, o.id) AS place FROM outbox o WHERE o.chat_id = p_old AND o.seq IS NOT NULL)
 	UPDATE outbox o SET chat_id = p_new, seq = base + t.place, taken_by = NULL, reply_to = NULL,
+		message_ids = CASE WHEN o.op = 'live' THEN '{}' ELSE o.message_ids END, sent_version = CASE WHEN o.op = 'live' THEN 0 ELSE o.sent_version END,
 		op = CASE WHEN o.op = 'edit' THEN 'send' ELSE o.op END, params = CASE WHEN o.op = 'edit' THEN NULL ELSE o.params END
 	FROM turn t WHERE o.id = t.id;
 	GET DIAGNOSTICS moved = ROW_COUNT;
@@ -86,7 +95,7 @@ COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supe
 
 -- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
 -- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),
--- moved (the chat is the one given as message id now). again: something of it waits to be taken.
+-- moved (the chat is the one given as message id now), anew (the message to be edited is gone: another takes its place). again: something of it waits to be taken.
 CREATE OR REPLACE FUNCTION outbox_settle(p_epoch bigint, p_id bigint[], p_outcome text[], p_version integer[], p_parts integer[], p_message_id bigint[],
 	p_reason text[]) RETURNS TABLE (dead integer, again boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -100,15 +109,18 @@ BEGIN
 		SELECT * FROM unnest(p_id, p_outcome, p_version, p_parts, p_message_id, p_reason) AS r(id, outcome, version, parts, message_id, reason)
 	), sent AS (
 		DELETE FROM outbox o USING r
-		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.wanted_version <= r.version)) RETURNING o.id, o.op, o.task_id, r.outcome
+		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.final AND o.wanted_version <= r.version)) RETURNING o.id, o.op, o.task_id, r.outcome
 	), detached AS (
 		DELETE FROM outbox_document d USING sent s WHERE s.op = 'document' AND d.outbox_id = s.id
 	), noted AS (
 		UPDATE task_history h SET sent_at = clock_timestamp() FROM sent s
 		WHERE h.id = s.task_id AND s.outcome = 'sent' AND h.sent_at IS NULL
-	), newer AS (
-		UPDATE outbox o SET sent_version = r.version, taken_by = NULL, attempts = 0 FROM r
-		WHERE o.id = r.id AND r.outcome = 'sent' AND o.wanted_version > r.version RETURNING o.id
+	), stays AS (
+		UPDATE outbox o SET sent_version = r.version, taken_by = NULL, attempts = 0,
+			message_ids = CASE WHEN o.op = 'live' AND o.message_ids = '{}' AND r.message_id <> 0 THEN ARRAY[r.message_id] ELSE o.message_ids END
+		FROM r WHERE o.id = r.id AND r.outcome = 'sent' AND NOT (o.final AND o.wanted_version <= r.version) RETURNING o.wanted_version > o.sent_version AS newer
+	), anew AS (
+		UPDATE outbox o SET message_ids = '{}', sent_version = 0, taken_by = NULL FROM r WHERE o.id = r.id AND r.outcome = 'anew'
 	), kept AS (
 		UPDATE outbox o SET parts_sent = CASE WHEN r.outcome = 'part' THEN r.parts ELSE o.parts_sent END,
 			message_ids = CASE WHEN r.outcome = 'part' THEN o.message_ids || r.message_id ELSE o.message_ids END,
@@ -129,7 +141,7 @@ BEGIN
 			d.attempts, coalesce((SELECT r.reason FROM r WHERE r.id = d.id), (SELECT s.reason FROM shut s WHERE s.chat_id = d.chat_id LIMIT 1), ''), d.created_at
 		FROM died d WHERE d.op <> 'chat_action' RETURNING id
 	)
-	SELECT (SELECT count(*) FROM buried), EXISTS (SELECT FROM newer) INTO dead, again;
+	SELECT (SELECT count(*) FROM buried), EXISTS (SELECT FROM stays WHERE newer) OR 'anew' = ANY (p_outcome) INTO dead, again;
 	IF 'moved' = ANY (p_outcome) THEN
 		FOR move IN SELECT DISTINCT o.chat_id AS old, r.message_id AS new FROM unnest(p_id, p_outcome, p_message_id) AS r(id, outcome, message_id)
 				JOIN outbox o ON o.id = r.id WHERE r.outcome = 'moved' ORDER BY 1 LOOP

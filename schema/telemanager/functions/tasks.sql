@@ -29,7 +29,7 @@ END $$;
 COMMENT ON FUNCTION time_text(timestamptz, text) IS 'A time in somebody''s zone, which is named; an unknown zone is UTC';
 
 CREATE OR REPLACE FUNCTION manages_tasks(p_user bigint) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM role r WHERE r.manages_tasks AND r.id IN (SELECT ur.role_id FROM user_role ur WHERE ur.user_id = p_user
 		UNION ALL SELECT gr.role_id FROM user_group_member m JOIN group_role gr ON gr.group_id = m.group_id WHERE m.user_id = p_user))
 $$;
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION manages_tasks(bigint) IS 'Whether a role lets this person se
 
 -- Why a queued task does not run yet counts more than that it waits.
 CREATE OR REPLACE FUNCTION task_state_text(t task) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT say(CASE
 			WHEN t.state <> 'queued' THEN 'state_' || t.state
 			WHEN t.parked <> '' THEN 'state_waits_' || t.parked
@@ -49,13 +49,13 @@ $$;
 COMMENT ON FUNCTION task_state_text(task) IS 'What an unfinished task does or waits for, in words';
 
 CREATE OR REPLACE FUNCTION user_name(p_user bigint) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login) FROM app_user u WHERE u.id = p_user
 $$;
 COMMENT ON FUNCTION user_name(bigint) IS 'A person''s name, or login where there is none; null: nobody any more';
 
 CREATE OR REPLACE FUNCTION tasks_text(p_user bigint, p_all boolean) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	everybody boolean := p_all AND manages_tasks(p_user);
 	active text;
@@ -77,7 +77,7 @@ END $$;
 COMMENT ON FUNCTION tasks_text(bigint, boolean) IS 'Answer to /tasks [all]: what is not finished, and what finished last';
 
 CREATE OR REPLACE FUNCTION task_text(p_user bigint, p_task bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	zone text := (SELECT timezone FROM app_user WHERE id = p_user);
 	everybody boolean := manages_tasks(p_user);
@@ -107,7 +107,7 @@ END $$;
 COMMENT ON FUNCTION task_text(bigint, bigint) IS 'Answer to /status N';
 
 CREATE OR REPLACE FUNCTION output_answer(p_user bigint, p_task bigint) RETURNS chat_answer
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	everybody boolean := manages_tasks(p_user);
 	h task_history;

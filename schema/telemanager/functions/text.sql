@@ -1,7 +1,7 @@
 -- What the bot says by itself, from the table message_text.
 
 CREATE OR REPLACE FUNCTION say(p_name text, p_values jsonb DEFAULT '{}') RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	rest text;
 	made text := '';

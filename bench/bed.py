@@ -1,0 +1,84 @@
+"""Where measures are made: stacks like those of the integration tests, with ten thousand people."""
+import os
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(HERE)
+sys.path.insert(0, os.path.join(SOURCE, "tests/integration"))
+from stack import Stack, stage_programs  # noqa: E402
+from support.cluster import BUILD  # noqa: E402, F401
+
+import machine  # noqa: E402
+
+PEOPLE = 10000
+FIRST_ID = 10_000_001  # Telegram id of the first of them
+NO_RATES = {"TELEOPS_SEND_RATE": 0, "TELEOPS_SEND_RATE_CHAT": 0, "TELEOPS_SEND_RATE_GROUP": 0}
+# /say is the demo's own: it runs echo. /note answers from its template, and waits in a queue that only a simulated engine serves.
+COMMANDS = {
+    "roles": [{"name": "bench"}],
+    "commands": [{"name": "note", "kind": "text", "template": "noted: {text}", "queue": "held",
+                  "parameters": [{"name": "text", "type": "text", "required": True}]}],
+    "grants": [{"role": "bench", "command": "note"}, {"role": "bench", "command": "say"}],
+}
+PEOPLE_SQL = """
+WITH person AS (
+    INSERT INTO app_user (login, first_name) SELECT 'p' || n, 'Person ' || n FROM generate_series(0, %(many)s - 1) n RETURNING id, login
+), account AS (
+    INSERT INTO telegram_account (telegram_id, user_id) SELECT %(first)s + substr(login, 2)::bigint, id FROM person
+)
+INSERT INTO user_role (user_id, role_id) SELECT p.id, r.id FROM person p, role r WHERE r.name = 'bench'"""
+# An engine that is alive as far as the database can tell, and never asks for anything.
+ENGINES_SQL = """
+INSERT INTO engine (name, epoch, queues, slots, started_at, lease_until)
+SELECT q, 1, ARRAY[q], 50, now(), now() + interval '1 day' FROM unnest(%(queues)s::text[]) q"""
+
+
+class BenchStack(Stack):
+    def furnish(self):
+        try:
+            self.apply(COMMANDS)
+            self.sql(PEOPLE_SQL, {"many": PEOPLE, "first": FIRST_ID})
+            self.simulate_engines(["held"])
+            self.sql("ANALYZE")
+            if self.env["DEMO_CHAT_URL"]:
+                self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + PEOPLE))})
+        except BaseException:
+            self.stop()
+            raise
+
+    def simulate_engines(self, queues):
+        self.sql("INSERT INTO queue (name) SELECT unnest(%(queues)s::text[]) ON CONFLICT DO NOTHING", {"queues": queues})
+        self.sql(ENGINES_SQL, {"queues": queues})
+
+
+class Bed:
+    """Stacks for a run of bench/run; leaving it stops and removes what is left of them."""
+
+    def __init__(self, quick):
+        self.quick = quick
+        self.stage = stage_programs()
+        self.stacks = []
+
+    def stack(self, **settings):
+        made = BenchStack(self.stage, **settings)
+        self.stacks.append(made)
+        return made
+
+    def drop(self, stack):
+        self.stacks.remove(stack)
+        stack.stop()
+
+    def others(self):
+        """Starts to count what else the machine does; see machine.Others."""
+        return machine.Others(lambda: [s.pid("supervisor") for s in self.stacks])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            for stack in list(self.stacks):
+                self.drop(stack)
+        finally:
+            shutil.rmtree(self.stage, ignore_errors=True)
