@@ -2,7 +2,9 @@
  * TeleManager: the admin pages. It holds the role teleops_manager. Requests go through one table of routes, and past the session
  * gate before any of them.
  */
-#include "cgi/manager/family.h"
+#include "cgi/manager/account.h"
+#include "cgi/manager/administrators.h"
+#include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
 #include "cgi/manager/session.h"
@@ -11,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/metric.h"
 #include "lib/start.h"
+#include "lib/totp.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -91,11 +94,32 @@ static const struct route pages[] = {
     {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
     {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},
     {"/signin", "POST", PAGE_PUBLIC, NULL, signin_try, NULL},
+    {"/signin/code", "GET", PAGE_PUBLIC, NULL, signin_code, NULL},
+    {"/signin/code", "POST", PAGE_PUBLIC, NULL, signin_code_try, NULL},
     {"/signout", "POST", PAGE_SIGNED_IN, NULL, signin_out, NULL},
+    {"/account", "GET", PAGE_SIGNED_IN, NULL, account_show, NULL},
+    {"/account", "POST", PAGE_SIGNED_IN, NULL, account_save, NULL},
+    {"/account/password", "GET", PAGE_SIGNED_IN, NULL, account_password, NULL},
+    {"/account/password", "POST", PAGE_SIGNED_IN, NULL, account_password_change, NULL},
+    {"/account/sessions/{id}", "POST", PAGE_SIGNED_IN, NULL, account_session_end, NULL},
+    {"/account/totp", "GET", PAGE_SIGNED_IN, NULL, account_totp, NULL},
+    {"/account/totp", "POST", PAGE_SIGNED_IN, NULL, account_totp_begin, NULL},
+    {"/account/totp/confirm", "POST", PAGE_SIGNED_IN, NULL, account_totp_confirm, NULL},
+    {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
+    {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
+    {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
+    {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
+    {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
+    &people_users,
+    &people_requests,
+    &people_invites,
+    &people_groups,
+    &people_roles,
     &people_organizations,
+    &administrators,
 };
 
 /* A request */
@@ -255,7 +279,7 @@ static int run(struct tele_conf *conf)
 	enum tele_err rc = TELE_NOMEM;
 
 	serve_prepare();
-	if (sodium_init() < 0)
+	if (sodium_init() < 0 || tele_totp_init() != TELE_OK)
 		return EXIT_FAILURE;
 	t.manager.metrics = tele_metrics_new("telemanager", NULL);
 	t.manager.pool = tele_pool_new(conf->database, &use, (int)conf->pages_connections);

@@ -13,8 +13,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { GENERATED = 20 };
-
 static bool read_line(char *out, size_t size)
 {
 	if (!fgets(out, (int)size, stdin))
@@ -41,16 +39,6 @@ static bool ask(const char *prompt, char *out, size_t size)
 	return good;
 }
 
-/* Letters and digits that are not taken for one another when somebody types them off a screen. */
-static void generate(char *out)
-{
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-
-	for (int i = 0; i < GENERATED; i++)
-		out[i] = letters[randombytes_uniform(sizeof letters - 1)];
-	out[GENERATED] = '\0';
-}
-
 static bool get_password(const struct call *c, char *out, size_t size)
 {
 	const char *given = getenv("TELEOPS_ADMIN_PASSWORD");
@@ -58,7 +46,7 @@ static bool get_password(const struct call *c, char *out, size_t size)
 	bool good = true;
 
 	if (c->generate)
-		generate(out);
+		tele_password_generate(out);
 	else if (given && *given)
 		snprintf(out, size, "%s", given);
 	else if ((good = ask("Password", out, size)) && isatty(STDIN_FILENO))

@@ -19,6 +19,7 @@ libteleops_a_SOURCES = \
 	lib/pool.c lib/pool.h \
 	lib/session.c lib/session.h \
 	lib/password.c lib/password.h \
+	lib/totp.c lib/totp.h \
 	lib/update.c lib/update.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \

@@ -31,6 +31,15 @@ static enum tele_err run(const char *password, const char *setting, char out[TEL
 	return rc;
 }
 
+void tele_password_generate(char out[TELE_PASSWORD_GENERATED + 1])
+{
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+	for (int i = 0; i < TELE_PASSWORD_GENERATED; i++)
+		out[i] = letters[randombytes_uniform(sizeof letters - 1)];
+	out[TELE_PASSWORD_GENERATED] = '\0';
+}
+
 enum tele_err tele_password_hash(const char *password, char out[TELE_PASSWORD_HASH])
 {
 	char salt[CRYPT_GENSALT_OUTPUT_SIZE];

@@ -20,6 +20,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0015-menus.sql \
 	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/0017-pages.sql \
+	schema/telemanager/0018-people.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -32,7 +33,11 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/janitor.sql \
+	schema/telemanager/functions/manager_account.sql \
+	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
+	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/metric.sql \

@@ -9,12 +9,15 @@ UNIT_TESTS = \
 	tests/unit/test_db \
 	tests/unit/test_decide \
 	tests/unit/test_expand \
+	tests/unit/test_form \
 	tests/unit/test_json \
 	tests/unit/test_log \
 	tests/unit/test_metric \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
+	tests/unit/test_request \
+	tests/unit/test_session \
 	tests/unit/test_secret \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
@@ -26,7 +29,7 @@ UNIT_TESTS = \
 	tests/unit/test_result
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
 
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
@@ -52,6 +55,9 @@ tests_unit_test_decide_LDADD = $(UNIT_LDADD)
 tests_unit_test_expand_SOURCES = tests/unit/test_expand.c
 tests_unit_test_expand_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_expand_LDADD = $(UNIT_LDADD)
+tests_unit_test_form_SOURCES = tests/unit/test_form.c cgi/manager/field.c cgi/manager/page.c cgi/manager/request.c
+tests_unit_test_form_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_form_LDADD = $(UNIT_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c
 tests_unit_test_json_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_json_LDADD = $(UNIT_LDADD)
@@ -70,6 +76,12 @@ tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)
+tests_unit_test_request_SOURCES = tests/unit/test_request.c cgi/manager/request.c
+tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_request_LDADD = $(UNIT_LDADD)
+tests_unit_test_session_SOURCES = tests/unit/test_session.c
+tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_session_LDADD = $(UNIT_LDADD)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
 tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LDADD)

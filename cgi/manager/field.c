@@ -27,6 +27,19 @@ bool form_has_errors(const struct form *form)
 	return json_object_object_length(form->errors) > 0;
 }
 
+bool form_take_errors(struct form *form, struct json_object *said)
+{
+	struct json_object *list = page_get(said, "errors");
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *e = json_object_array_get_idx(list, i);
+
+		form_error(form, page_text(e, "field"), page_text(e, "error"), json_object_get(page_get(e, "detail")));
+	}
+	return n > 0;
+}
+
 void form_release(struct form *form)
 {
 	json_object_put(form->values);
@@ -267,10 +280,15 @@ static struct json_object *shown_field(const struct field *d, const char *contro
 	page_set_text(o, "id", control);
 	set_value(o, "value", value, d->type == FIELD_LINES ? "\n" : ", ");
 	page_set_bool(o, "checked", d->type == FIELD_BOOL && json_object_get_boolean(value));
+	page_set_bool(o, "needed", d->flags & FIELD_REQUIRED);
 	page_set_bool(o, "required", d->flags & FIELD_REQUIRED);
 	page_set(o, "most", d->most ? json_object_new_int64(d->most) : NULL);
 	page_set(o, "choices", d->type == FIELD_CHOICE || d->type == FIELD_MANY ? shown_choices(choices, value) : NULL);
+	page_set(o, "is", json_object_new_object());
+	if (d->type == FIELD_CHOICE && value)
+		page_set_bool(page_get(o, "is"), json_object_get_string(value), true);
 	page_set(o, "errors", json_object_get(errors));
+	page_set_bool(o, "wrong", errors);
 	page_set(o, "theirs", NULL);
 	page_set_bool(o, "fixed", false);
 	return o;
@@ -288,17 +306,57 @@ static void set_theirs(struct json_object *o, struct json_object *document, cons
 	page_set(o, "theirs", t);
 }
 
+/* Rows in a line: what the table's fields have, and nothing that is only shown with them. */
+static struct json_object *row_texts(const struct inline_table *t, struct json_object *rows)
+{
+	struct json_object *list = json_object_new_array();
+	size_t n = json_object_is_type(rows, json_type_array) ? json_object_array_length(rows) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct tele_buf text = {0};
+
+		for (const struct field *d = t->fields; d->name; d++) {
+			struct json_object *value = page_get(json_object_array_get_idx(rows, i), d->name);
+
+			if (!is_empty(value) && (d->type != FIELD_BOOL || json_object_get_boolean(value))) {
+				tele_buf_str(&text, text.len ? " " : "");
+				add_text(&text, value, " ");
+			}
+		}
+		json_object_array_add(list, json_object_new_string(tele_buf_text(&text)));
+		tele_buf_release(&text);
+	}
+	return list;
+}
+
+static void set_rows_theirs(struct json_object *o, struct json_object *document, const struct inline_table *t, struct json_object *rows)
+{
+	struct json_object *theirs = row_texts(t, page_get(page_get(page_get(document, "conflict"), "values"), t->name)), *typed = row_texts(t, rows);
+	struct json_object *shown;
+
+	page_set(o, "theirs", NULL);
+	if (page_get(document, "conflict") && !json_object_equal(theirs, typed)) {
+		shown = json_object_new_object();
+		set_value(shown, "value", theirs, "; ");
+		page_set(o, "theirs", shown);
+	}
+	json_object_put(theirs);
+	json_object_put(typed);
+}
+
 static struct json_object *shown_row(struct json_object *document, const struct inline_table *t, size_t row, struct json_object *value,
     struct json_object *errors)
 {
-	struct json_object *o = json_object_new_object(), *fields = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *fields = json_object_new_object(), *shown;
 	char control[PATH], path[PATH];
 
 	for (const struct field *d = t->fields; d->name; d++) {
 		snprintf(control, sizeof control, "%s-%zu-%s", t->name, row, d->name);
 		snprintf(path, sizeof path, "%s.%zu.%s", t->name, row, d->name);
-		page_set(fields, d->name, shown_field(d, control, page_get(value, d->name), page_get(page_get(document, "choices"), d->name),
-		    page_get(errors, path)));
+		shown = shown_field(d, control, page_get(value, d->name), page_get(page_get(document, "choices"), d->name), page_get(errors, path));
+		/* A browser must not insist on what is needed only where a row is used. */
+		page_set_bool(shown, "required", false);
+		page_set(fields, d->name, shown);
 	}
 	page_set(o, "f", fields);
 	page_set(o, "row", value ? json_object_get(value) : NULL);
@@ -320,7 +378,7 @@ static void show_inline(struct json_object *document, struct json_object *inline
 		json_object_array_add(rows, shown_row(document, t, i, i < n ? json_object_array_get_idx(given, i) : NULL, errors));
 	page_set(o, "rows", rows);
 	page_set(o, "errors", json_object_get(page_get(errors, t->name)));
-	set_theirs(o, document, t->name, given);
+	set_rows_theirs(o, document, t, given);
 	page_set(inlines, t->name, o);
 }
 

@@ -91,15 +91,6 @@ enum tele_err form_clone(struct visit *v)
 
 /* Saving */
 
-static void take_errors(struct form *form, struct json_object *list)
-{
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *e = json_object_array_get_idx(list, i);
-
-		form_error(form, page_text(e, "field"), page_text(e, "error"), json_object_get(page_get(e, "detail")));
-	}
-}
-
 /* Shows what was typed again: with errors, or beside what somebody else has made of it meanwhile. */
 static enum tele_err show_again(struct visit *v, struct form *form, struct json_object *conflict, size_t more)
 {
@@ -147,9 +138,7 @@ static enum tele_err save(struct visit *v, struct form *form)
 	json_object_put(input);
 	if (rc != TELE_OK)
 		return rc;
-	if (page_get(said, "errors"))
-		take_errors(form, page_get(said, "errors"));
-	if (page_get(said, "conflict") || form_has_errors(form))
+	if (form_take_errors(form, said) || page_get(said, "conflict"))
 		rc = show_again(v, form, page_get(said, "conflict"), 0);
 	else
 		rc = saved(v, said);

@@ -14,11 +14,13 @@ void form_read(struct form *form, const struct family *f, const struct request_p
 void form_release(struct form *form);
 /* detail is taken over; NULL: true. */
 void form_error(struct form *form, const char *path, const char *key, struct json_object *detail);
+/* Adds what a function refused (errors of its document); false: nothing. */
+bool form_take_errors(struct form *form, struct json_object *said);
 bool form_has_errors(const struct form *form);
 
 /*
- * Adds to a document what a form's template shows: f.NAME for each field (name, id, value, checked, choices, required, fixed, errors,
- * theirs) and inline.NAME.rows. typed: what was typed, or NULL: the document's own values.
+ * Adds to a document what a form's template shows: f.NAME for each field (name, id, value, checked, choices, is, needed, required,
+ * fixed, wrong, errors, theirs) and inline.NAME.rows. typed: what was typed, or NULL: the document's own values.
  */
 void form_show_fields(struct json_object *document, const struct family *f, struct form *typed, size_t more);
 

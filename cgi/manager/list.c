@@ -163,6 +163,7 @@ static void set_list(const struct visit *v, struct json_object *data)
 	set_turn(v, data, "next", "after");
 	set_turn(v, data, "previous", "before");
 	list_address(v, request_get(&v->in.query, "sort"), &address);
+	page_set_text(data, "here", tele_buf_text(&address));
 	if (turned)
 		page_set_text(data, "first", tele_buf_text(&address));
 	page_set_bool(data, "turned", page_get(data, "next") || turned);
@@ -201,48 +202,69 @@ static bool is_known(const char *const *names, const char *name)
 	return names && *names;
 }
 
-static struct json_object *act_input(const struct visit *v, const char *action)
+/*
+ * A button in a row, one = "approve:17", acts on that row at once; else action is for those that are ticked (id), and asked for once
+ * more (confirmed).
+ */
+static struct json_object *act_input(const struct visit *v, const char *action, const char *one)
 {
 	struct json_object *input = json_object_new_object(), *ids = json_object_new_array();
 	const char *id;
 	size_t at = 0;
 
-	while ((id = request_next(&v->in.form, "id", &at)) != NULL)
+	if (one)
+		json_object_array_add(ids, json_object_new_string(one));
+	while (!one && (id = request_next(&v->in.form, "id", &at)) != NULL)
 		json_object_array_add(ids, json_object_new_string(id));
 	page_set_text(input, "action", action);
 	page_set(input, "ids", ids);
 	/* What an action may be told besides: the role to give, for one. */
 	page_set_text(input, "value", request_get(&v->in.form, "value"));
-	page_set_bool(input, "confirmed", request_has(&v->in.form, "confirmed"));
+	page_set_bool(input, "confirmed", one || request_has(&v->in.form, "confirmed"));
 	return input;
+}
+
+/* Back to the list as it was filtered and sorted. */
+static enum tele_err back(struct visit *v)
+{
+	struct tele_buf address = {0};
+	enum tele_err rc;
+
+	list_address(v, request_get(&v->in.query, "sort"), &address);
+	rc = page_redirect(v, tele_buf_text(&address));
+	tele_buf_release(&address);
+	return rc;
 }
 
 /* Not confirmed yet: shows what it would be done to. Refused: shows why. */
 static enum tele_err show_action(struct visit *v, const char *action, struct json_object *said)
 {
 	struct json_object *is = json_object_new_object();
+	struct tele_buf here = {0};
 
 	page_set_bool(is, action, true);
 	page_set(said, "is", is);
 	page_set_text(said, "action", action);
 	page_set_text(said, "value", request_get(&v->in.form, "value"));
 	page_set_text(said, "base", v->route->family->path);
+	list_address(v, request_get(&v->in.query, "sort"), &here);
+	page_set_text(said, "here", tele_buf_text(&here));
+	tele_buf_release(&here);
 	return render(v, "action", said);
 }
 
-enum tele_err list_act(struct visit *v)
+static enum tele_err act(struct visit *v, const char *action, const char *one)
 {
-	const char *action = request_get(&v->in.form, "action");
 	struct json_object *input, *said = NULL, *done;
 	enum tele_err rc;
 
 	if (!is_known(v->route->family->actions, action))
 		return TELE_INVALID;
-	if (!request_has(&v->in.form, "id")) {
+	if (!one && !request_has(&v->in.form, "id")) {
 		page_flash(v, "nothing_ticked", NULL);
-		return page_redirect(v, v->route->family->path);
+		return back(v);
 	}
-	input = act_input(v, action);
+	input = act_input(v, action, one);
 	rc = page_ask(v, v->route->family->act, input, &said);
 	json_object_put(input);
 	if (rc != TELE_OK)
@@ -252,5 +274,16 @@ enum tele_err list_act(struct visit *v)
 		return show_action(v, action, said);
 	page_flash(v, page_text(said, "flash"), json_object_get(done));
 	json_object_put(said);
-	return page_redirect(v, v->route->family->path);
+	return back(v);
+}
+
+enum tele_err list_act(struct visit *v)
+{
+	const char *one = request_get(&v->in.form, "one"), *id = strchr(one, ':');
+	char action[32];
+
+	if (!id)
+		return act(v, request_get(&v->in.form, "action"), NULL);
+	snprintf(action, sizeof action, "%.*s", (int)(id - one), one);
+	return act(v, action, id + 1);
 }

@@ -22,13 +22,18 @@ static enum tele_err ask(struct visit *v, const char *token, struct json_object 
 	return rc;
 }
 
+bool session_cookie_of(const struct visit *v, char token[TELE_SESSION_TOKEN + 1])
+{
+	return request_cookie(v->in.cookies, session_cookie, token, TELE_SESSION_TOKEN + 1) && tele_session_is_token(token);
+}
+
 enum tele_err session_find(struct visit *v)
 {
-	char token[128];
+	char token[TELE_SESSION_TOKEN + 1];
 	enum tele_err rc;
 
 	snprintf(v->zone, sizeof v->zone, "UTC");
-	if (!request_cookie(v->in.cookies, session_cookie, token, sizeof token) || !tele_session_is_token(token))
+	if (!session_cookie_of(v, token))
 		return TELE_OK;
 	rc = ask(v, token, &v->who);
 	if (rc == TELE_NOTFOUND)
@@ -120,6 +125,12 @@ enum tele_err session_admit(struct visit *v)
 	}
 	if (!page_may(v, v->route->area, v->route->need))
 		return refuse(v, "permission");
+	/* Who got a password from somebody else chooses another first, and can do nothing else. */
+	if (json_object_get_boolean(page_get(v->who, "must_change")) && v->route->need >= PAGE_SIGNED_IN && strcmp(v->in.path, "/account/password") &&
+	    strcmp(v->in.path, "/signout")) {
+		rc = page_redirect(v, "/account/password");
+		return rc == TELE_OK ? TELE_EMPTY : rc;
+	}
 	if (v->in.post && (!*v->token || !tele_session_form_fits(v->token, request_get(&v->in.form, "csrf"))))
 		return refuse(v, "form token");
 	return TELE_OK;

@@ -17,6 +17,9 @@ enum tele_err session_admit(struct visit *v) TELE_MUST;
 /* A form without a session (to sign in) gets its token from a cookie of its own. */
 void session_prepare_form(struct visit *v);
 
+/* The token of the session's cookie, whether or not the session is anybody's yet. False: there is none. */
+bool session_cookie_of(const struct visit *v, char token[TELE_SESSION_TOKEN + 1]);
+
 /* From now on the browser is signed in with this token; what it had before is worth nothing. */
 void session_begin(struct visit *v, const char *token);
 void session_end(struct visit *v);

@@ -3,7 +3,7 @@
 
 #include "cgi/manager/route.h"
 
-/* /signin and /signout. */
-route_handler signin_show, signin_try, signin_out;
+/* /signin, its second step /signin/code for who has a second factor, and /signout. */
+route_handler signin_show, signin_try, signin_code, signin_code_try, signin_out;
 
 #endif

@@ -142,7 +142,7 @@ def test_tls_1_1_is_refused_and_headers_tell_little(stack):
     _, headers, _ = stack.post({"update_id": stack.number()})
     assert headers.get("Server", "nginx") == "nginx"
     connection = stack.connection("TELEOPS_ADMIN_PORT")
-    connection.request("GET", "/")
+    connection.request("GET", "/signin")
     answer = connection.getresponse()
     assert answer.status == 200 and "TeleOps" in answer.read().decode()
     for name in ("Content-Security-Policy", "X-Content-Type-Options", "Strict-Transport-Security", "Referrer-Policy"):

@@ -21,7 +21,8 @@ BEGIN
 	CASE r.action
 	WHEN 'invalid' THEN RETURN r.reply;
 	WHEN 'cancel', 'approve', 'reject', 'answer', 'badanswer' THEN RETURN r.reply;
-	WHEN 'start' THEN RETURN CASE WHEN r.extra <> '' THEN say('invite_unknown')
+	WHEN 'start' THEN RETURN CASE WHEN r.reply = 'invited' THEN say('invite_taken', jsonb_build_object('name', user_name(r.user_id)))
+		WHEN r.extra <> '' THEN say('invite_unknown')
 		ELSE say('start', jsonb_build_object('name', coalesce(nullif((SELECT first_name FROM app_user WHERE id = r.user_id), ''), r.login))) END;
 	WHEN 'help' THEN RETURN help_text(r.user_id, r.chat_id, r.extra);
 	WHEN 'tasks' THEN RETURN tasks_text(r.user_id, r.extra = 'all');
@@ -52,7 +53,8 @@ DECLARE
 	a chat_answer;
 BEGIN
 	CASE r.outcome
-	WHEN 'stranger' THEN a.body := say('stranger', jsonb_build_object('telegram_id', r.from_id));
+	WHEN 'stranger' THEN a.body := CASE WHEN r.action = 'start' AND r.extra <> '' THEN say('invite_unknown') || E'\n' ELSE '' END
+		|| say('stranger', jsonb_build_object('telegram_id', r.from_id));
 	WHEN 'disabled' THEN a.body := say('disabled');
 	WHEN 'flood' THEN a.body := say('flood', jsonb_build_object('rate', p_rate));
 	WHEN 'refused' THEN a.body := say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
@@ -113,10 +115,17 @@ DECLARE
 	speaking bigint[];
 	made_task bigint[];
 	made_update bigint[];
+	invited boolean := false;
 BEGIN
 	IF (SELECT version FROM catalogue_version) <> p_version THEN
 		RETURN QUERY SELECT NULL::bigint, 'stale';
 		RETURN;
+	END IF;
+
+	-- Before anything is decided, since it decides who somebody is. A second delivery finds it used, and is left out as any other.
+	IF p_single AND p_action[1] = 'start' AND p_extra[1] <> '' AND p_chat_type[1] = 'private' AND NOT EXISTS (SELECT FROM update_seen s WHERE s.update_id = p_update_id[1])
+			AND NOT EXISTS (SELECT FROM chat h WHERE h.chat_id = p_chat_id[1] AND NOT h.allowed) THEN
+		invited := invite_redeem(p_extra[1], p_from_id[1], p_username[1], trim(p_first_name[1] || ' ' || p_last_name[1]), p_language[1]);
 	END IF;
 
 	WITH came AS (
@@ -127,6 +136,7 @@ BEGIN
 	), deferred AS MATERIALIZED (
 		-- What touches other rows than its own chat's is admitted alone.
 		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action IN ('callback', 'cancel', 'approve', 'reject', 'migrate')
+			OR (u.action = 'start' AND u.extra <> '')
 			OR (u.action = 'run' AND EXISTS (SELECT FROM command c WHERE c.id = u.command_id AND c.approvals > 0))
 			OR (u.action IN ('text', 'chatter') AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
 				AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id)))
@@ -232,7 +242,9 @@ BEGIN
 		RETURNING id, update_id)
 	SELECT array_agg(m.id), array_agg(m.update_id) INTO made_task, made_update FROM made m;
 
-	IF p_single AND rows[1].outcome = 'reply' THEN
+	IF invited THEN
+		rows[1].reply := 'invited';
+	ELSIF p_single AND rows[1].outcome = 'reply' THEN
 		rows[1].reply := admit_alone(rows[1]);
 	END IF;
 	FOR i IN 1 .. cardinality(rows) LOOP

@@ -1,23 +1,40 @@
 -- The declared state: what teleops apply and export speak of. One shape for what is (config_current) and what is wanted
 -- (config_wanted), so that one comparison serves all kinds.
 
-CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text, body jsonb)
+-- Without a search_path of their own, so that they become part of the statement that calls them.
+CREATE OR REPLACE FUNCTION config_role(r role) RETURNS jsonb
+LANGUAGE sql STABLE AS $$ SELECT jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) $$;
+COMMENT ON FUNCTION config_role(role) IS 'A role as declared';
+
+CREATE OR REPLACE FUNCTION config_group(g user_group) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
-	UNION ALL
-	SELECT 'role', r.name, jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) FROM role r
-	UNION ALL
-	SELECT 'queue', q.name, jsonb_build_object('name', q.name, 'concurrency', q.concurrency) FROM queue q
-	UNION ALL
-	SELECT 'group', g.name, jsonb_build_object('name', g.name, 'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name)
-		FROM group_role x JOIN role r ON r.id = x.role_id WHERE x.group_id = g.id), '[]')) FROM user_group g
-	UNION ALL
-	SELECT 'user', u.login, jsonb_build_object('login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
+	SELECT jsonb_build_object('name', g.name, 'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name)
+		FROM group_role x JOIN role r ON r.id = x.role_id WHERE x.group_id = g.id), '[]'))
+$$;
+COMMENT ON FUNCTION config_group(user_group) IS 'A group as declared';
+
+CREATE OR REPLACE FUNCTION config_user(u app_user) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
 		'organization', (SELECT o.name FROM organization o WHERE o.id = u.organization_id),
 		'groups', coalesce((SELECT jsonb_agg(g.name ORDER BY g.name) FROM user_group_member m JOIN user_group g ON g.id = m.group_id WHERE m.user_id = u.id), '[]'),
 		'telegram_ids', coalesce((SELECT jsonb_agg(a.telegram_id ORDER BY a.telegram_id) FROM telegram_account a WHERE a.user_id = u.id), '[]'),
 		'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name) FROM user_role x JOIN role r ON r.id = x.role_id WHERE x.user_id = u.id), '[]'),
-		'enabled', u.enabled, 'locale', u.locale, 'timezone', u.timezone) FROM app_user u
+		'enabled', u.enabled, 'locale', u.locale, 'timezone', u.timezone)
+$$;
+COMMENT ON FUNCTION config_user(app_user) IS 'A person as declared';
+
+CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text, body jsonb)
+LANGUAGE sql STABLE AS $$
+	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
+	UNION ALL
+	SELECT 'role', r.name, config_role(r) FROM role r
+	UNION ALL
+	SELECT 'queue', q.name, jsonb_build_object('name', q.name, 'concurrency', q.concurrency) FROM queue q
+	UNION ALL
+	SELECT 'group', g.name, config_group(g) FROM user_group g
+	UNION ALL
+	SELECT 'user', u.login, config_user(u) FROM app_user u
 	UNION ALL
 	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'descriptions', c.descriptions, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
 		'args', to_jsonb(c.args), 'template', c.template, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,

@@ -33,7 +33,7 @@ END $$;
 COMMENT ON FUNCTION manager_signin(jsonb, jsonb) IS 'A try to sign in (login, device): the hash to compare with, null for nobody; or seconds to wait';
 
 CREATE OR REPLACE FUNCTION signin_key(p_kind text, p_visit jsonb, p jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT sha256(convert_to(concat_ws(E'\n', p_kind, CASE WHEN p_kind <> 'address' THEN lower(trim(p ->> 'login')) END,
 		CASE WHEN p_kind = 'browser' THEN p ->> 'device' END, CASE WHEN p_kind IN ('address', 'place') THEN p_visit ->> 'address' END), 'UTF8'))
 $$;
@@ -81,7 +81,7 @@ BEGIN
 	SELECT * INTO u FROM app_user x WHERE x.id = s.user_id AND x.enabled AND x.password_hash IS NOT NULL;
 	SELECT jsonb_object_agg(a.area, g.can_change ORDER BY g.can_change) INTO may FROM admin_permission g
 	CROSS JOIN LATERAL (SELECT g.area WHERE g.area <> '*' UNION ALL
-		SELECT unnest(ARRAY['people', 'commands', 'tasks', 'engines', 'chats', 'outbox', 'audit', 'settings', 'administrators', 'backup']) WHERE g.area = '*') a
+		SELECT unnest(admin_areas()) WHERE g.area = '*') a
 	WHERE g.user_id = u.id;
 	IF may IS NULL THEN
 		RETURN NULL;
@@ -90,7 +90,7 @@ BEGIN
 	IF s.seen_at < now() - interval '20 seconds' THEN
 		UPDATE web_session x SET seen_at = now(), address = (p_visit ->> 'address')::inet WHERE x.id_hash = s.id_hash;
 	END IF;
-	RETURN jsonb_build_object('user', u.id, 'zone', coalesce(page_zone(u.timezone), 'UTC'),
+	RETURN jsonb_build_object('user', u.id, 'must_change', u.password_temporary, 'zone', coalesce(page_zone(u.timezone), 'UTC'),
 		'who', jsonb_build_object('login', u.login, 'name', user_name(u.id), 'zone', coalesce(page_zone(u.timezone), 'UTC')),
 		'may', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k),
 		'change', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k WHERE k.value = 'true'),

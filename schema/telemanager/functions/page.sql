@@ -3,13 +3,13 @@
 
 -- From here on times are written in the reader's zone, with its offset.
 CREATE OR REPLACE FUNCTION page_begin(p_visit jsonb) RETURNS void
-LANGUAGE sql SET search_path = public, pg_temp AS $$
+LANGUAGE sql AS $$
 	SELECT set_config('timezone', coalesce(nullif(p_visit ->> 'zone', ''), 'UTC'), true)
 $$;
 COMMENT ON FUNCTION page_begin(jsonb) IS 'First in a function that shows times: the reader''s zone counts until the end of the transaction';
 
 CREATE OR REPLACE FUNCTION page_zone(p_zone text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM now() AT TIME ZONE p_zone;
 	RETURN p_zone;
@@ -53,7 +53,7 @@ COMMENT ON FUNCTION page_search(text) IS 'A LIKE pattern over '' '' || words';
  */
 CREATE OR REPLACE FUNCTION page_list(p jsonb, p_columns text, p_from text, p_default text, p_orders jsonb, p_filters jsonb DEFAULT '{}', p_where text DEFAULT 'true')
 RETURNS jsonb
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	filters jsonb := coalesce(p -> 'filters', '{}');
 	most integer := least(coalesce((p ->> 'limit')::integer, 50), 1000);
@@ -98,7 +98,7 @@ COMMENT ON FUNCTION page_list(jsonb, text, text, text, jsonb, jsonb, text)
 
 -- Dates to choose from: years, the months of the year chosen, the days of the month chosen; no counting.
 CREATE OR REPLACE FUNCTION page_dates(p_chosen text, p_first timestamptz, p_last timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('chosen', p_chosen,
 		'up', CASE length(p_chosen) WHEN 10 THEN left(p_chosen, 7) WHEN 7 THEN left(p_chosen, 4) WHEN 4 THEN '' END,
 		'parts', coalesce((SELECT jsonb_agg(to_char(d, w.form) ORDER BY d) FROM (SELECT CASE WHEN length(p_chosen) = 4 THEN 'YYYY-MM' WHEN length(p_chosen) = 7 THEN 'YYYY-MM-DD' ELSE 'YYYY' END AS form,
@@ -110,7 +110,7 @@ $$;
 COMMENT ON FUNCTION page_dates(text, timestamptz, timestamptz) IS 'For a date hierarchy: what was chosen (year, year-month or date), what is above it and what can be chosen below';
 
 CREATE OR REPLACE FUNCTION page_range(p_chosen text) RETURNS tstzrange
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT CASE
 		WHEN p_chosen ~ '^\d{4}$' THEN tstzrange(make_timestamptz(p_chosen::integer, 1, 1, 0, 0, 0), make_timestamptz(p_chosen::integer + 1, 1, 1, 0, 0, 0))
 		WHEN p_chosen ~ '^\d{4}-\d{2}$' THEN tstzrange((p_chosen || '-01')::date::timestamptz, ((p_chosen || '-01')::date + interval '1 month')::timestamptz)
@@ -122,7 +122,7 @@ COMMENT ON FUNCTION page_range(text) IS 'The year, month or day that was chosen,
 -- Writing
 
 CREATE OR REPLACE FUNCTION page_shown(p jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT left(CASE jsonb_typeof(p) WHEN 'null' THEN '' WHEN 'string' THEN p #>> '{}'
 		WHEN 'array' THEN (SELECT string_agg(page_shown(e), ', ' ORDER BY n) FROM jsonb_array_elements(p) WITH ORDINALITY AS x(e, n))
 		WHEN 'object' THEN (SELECT string_agg(k.key || ': ' || page_shown(k.value), '; ' ORDER BY k.key) FROM jsonb_each(p) k WHERE k.value NOT IN ('null', '""', '[]'))
@@ -131,15 +131,17 @@ $$;
 COMMENT ON FUNCTION page_shown(jsonb) IS 'A value of the record in a line';
 
 CREATE OR REPLACE FUNCTION page_changes(p_before jsonb, p_after jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
-	SELECT coalesce(jsonb_agg(jsonb_build_object('name', replace(k, '_', ' '), 'before', coalesce(page_shown(p_before -> k), ''), 'after', coalesce(page_shown(p_after -> k), '')) ORDER BY k), '[]')
-	FROM (SELECT jsonb_object_keys(coalesce(nullif(p_before, 'null'), '{}') || coalesce(nullif(p_after, 'null'), '{}')) AS k) x
-	WHERE p_before -> k IS DISTINCT FROM p_after -> k
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT coalesce(jsonb_agg(jsonb_build_object('name', replace(k, '_', ' '), 'before', b, 'after', a) ORDER BY k), '[]')
+	FROM (SELECT k, coalesce(page_shown(p_before -> k), '') AS b, coalesce(page_shown(p_after -> k), '') AS a
+		FROM (SELECT jsonb_object_keys(coalesce(nullif(p_before, 'null'), '{}') || coalesce(nullif(p_after, 'null'), '{}')) AS k) n
+		WHERE p_before -> k IS DISTINCT FROM p_after -> k) x
+	WHERE b <> '' OR a <> ''
 $$;
 COMMENT ON FUNCTION page_changes(jsonb, jsonb) IS 'What differs between two states of an object: name, before, after';
 
 CREATE OR REPLACE FUNCTION page_record(p_visit jsonb, p_action text, p_object text, p_before jsonb DEFAULT NULL, p_after jsonb DEFAULT NULL) RETURNS void
-LANGUAGE sql SET search_path = public, pg_temp AS $$
+LANGUAGE sql AS $$
 	INSERT INTO audit_event (actor, user_id, action, object, detail, address)
 	VALUES ('manager', (p_visit ->> 'user')::bigint, p_action, p_object,
 		jsonb_strip_nulls(jsonb_build_object('before', p_before, 'after', p_after)), (p_visit ->> 'address')::inet)
@@ -147,7 +149,7 @@ $$;
 COMMENT ON FUNCTION page_record(jsonb, text, text, jsonb, jsonb) IS 'Writes what was done on a page into the record';
 
 CREATE OR REPLACE FUNCTION page_saved(p_visit jsonb, p_kind text, p_name text, p_id text, p_before jsonb, p_after jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	changes jsonb := page_changes(p_before, p_after);
 BEGIN
@@ -171,7 +173,7 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_array(jsonb_build_object('e', js
 COMMENT ON FUNCTION page_refused(text, jsonb) IS 'Why a removal or an action is refused: the name of a text in templates/part/error.html';
 
 CREATE OR REPLACE FUNCTION page_depends(p_what text, p_count bigint) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE WHEN p_count > 0 THEN jsonb_build_array(jsonb_build_object('d', jsonb_build_object(p_what, jsonb_build_object('count', page_count(p_count)))))
 		ELSE '[]' END
 $$;
@@ -184,7 +186,7 @@ $$;
 COMMENT ON FUNCTION page_errors(jsonb[]) IS 'Several refusals as one; null: there is none';
 
 CREATE OR REPLACE FUNCTION page_conflict(p_visit jsonb, p_object text, p_version integer, p_values jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM page_begin(p_visit);
 	RETURN jsonb_build_object('conflict', jsonb_build_object('version', p_version, 'values', p_values) || coalesce(
@@ -195,12 +197,13 @@ COMMENT ON FUNCTION page_conflict(jsonb, text, integer, jsonb) IS 'Somebody else
 -- History
 
 CREATE OR REPLACE FUNCTION page_object(p_kind text, p_id bigint) RETURNS text
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT CASE p_kind
 		WHEN 'organization' THEN (SELECT name FROM organization WHERE id = p_id)
 		WHEN 'group' THEN (SELECT name FROM user_group WHERE id = p_id)
 		WHEN 'role' THEN (SELECT name FROM role WHERE id = p_id)
 		WHEN 'user' THEN (SELECT login FROM app_user WHERE id = p_id)
+		WHEN 'administrator' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id) END
 $$;
 COMMENT ON FUNCTION page_object(text, bigint) IS 'The name that an object has in the record; null: there is no such object';
