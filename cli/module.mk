@@ -8,6 +8,8 @@ teleops_SOURCES = \
 	cli/export.c \
 	cli/admin.c \
 	cli/status.c \
+	cli/lines.c cli/lines.h \
+	cli/schedule.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \

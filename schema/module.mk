@@ -20,6 +20,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0015-menus.sql \
 	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/0017-pages.sql \
+	schema/telemanager/0018-schedules.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -27,6 +28,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/config.sql \
+	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
@@ -39,6 +41,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/page.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
+	schema/telemanager/functions/schedule.sql \
 	schema/telemanager/functions/sender.sql \
 	schema/telemanager/functions/tasks.sql \
 	schema/telemanager/functions/text.sql

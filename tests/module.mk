@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
+	tests/unit/test_schedule \
 	tests/unit/test_secret \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
@@ -70,6 +71,9 @@ tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)
+tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
+tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_schedule_LDADD = $(UNIT_LDADD)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
 tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LDADD)
