@@ -3,6 +3,7 @@
  * changes in one transaction.
  */
 #include "cli/document.h"
+#include "cli/lines.h"
 #include "cli/pg.h"
 #include "cli/show.h"
 #include "cli/verb.h"
@@ -129,6 +130,20 @@ static bool refused(const PGresult *res, const char *path)
 	return bad;
 }
 
+/* What the file leaves of lines that are kept for later: false after saying which of them could not be run any more. */
+static bool lines_hold(PGconn *conn, const char *path, struct json_object *document)
+{
+	struct tele_buf errors = {0};
+	bool good = lines_read(conn, document, &errors);
+
+	if (good && errors.len) {
+		fprintf(stderr, "%steleops: %s was refused; nothing was changed\n", tele_buf_text(&errors), path);
+		good = false;
+	}
+	tele_buf_release(&errors);
+	return good;
+}
+
 static int apply(PGconn *conn, const struct call *c, const char *path, struct json_object *document)
 {
 	const char *values[] = {json_object_to_json_string_ext(document, JSON_C_TO_STRING_PLAIN), c->prune ? "t" : "f"};
@@ -138,7 +153,7 @@ static int apply(PGconn *conn, const struct call *c, const char *path, struct js
 	if (pg_do(conn, path, "BEGIN"))
 		res = pg_run(conn, path, "SELECT action, kind, name, detail FROM config_apply($1::jsonb, $2::boolean)", 2, values);
 	/* Told only once it is so. */
-	if (res && !refused(res, path) && pg_do(conn, path, c->dry_run ? "ROLLBACK" : "COMMIT")) {
+	if (res && !refused(res, path) && lines_hold(conn, path, document) && pg_do(conn, path, c->dry_run ? "ROLLBACK" : "COMMIT")) {
 		(c->json ? print_json : print_changes)(res, c->dry_run);
 		status = EXIT_DONE;
 	}

@@ -110,6 +110,19 @@ static const struct key grant_keys[] = {
     {0},
 };
 
+static const struct key schedule_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"line", TEXT, true, 2, 4096, NULL, "", "command line, as it would be typed: /backup db"},
+    {"cron", TEXT, true, 1, 200, NULL, "", "when: minute hour day month weekday, or @daily and the like"},
+    {"timezone", TEXT, false, 1, 64, NULL, "\"UTC\"", "zone in which that is read, as Europe/Berlin"},
+    {"user", TEXT, true, 1, 64, NULL, "", "login of the person it runs as, with their rights at that time"},
+    {"chat_id", INTEGER, true, -IDS, IDS, NULL, "", "where the answer goes"},
+    {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic it goes to"},
+    {"missed", TEXT, false, 1, 8, NULL, "\"skip\"", "what becomes of runs missed by more than a minute: skip, once or all"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: rests"},
+    {0},
+};
+
 /* What is known but belongs to a later version: said so, and not taken for a typing mistake. */
 static const char *const later_keys[] = {"secret", "pattern", NULL};
 
@@ -453,6 +466,28 @@ static void check_user(struct check *c, const char *path, struct json_object *o)
 		complain(c, path, "login", "must begin with a letter or digit");
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strcmp(*words, word))
+			return true;
+	return false;
+}
+
+static void check_schedule(struct check *c, const char *path, struct json_object *o)
+{
+	static const char *const rules[] = {"skip", "once", "all", "", NULL};
+	struct tele_cmdline line;
+	struct json_object *chat = NULL;
+
+	if (*text_of(o, "line") && (tele_cmdline_split(text_of(o, "line"), &line) != TELE_OK || *line.mention))
+		complain(c, path, "line", "must be a command line, as /backup db");
+	if (!is_one_of(text_of(o, "missed"), rules))
+		complain(c, path, "missed", "must be skip, once or all");
+	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
+		complain(c, path, "chat_id", "must not be 0");
+}
+
 static void check_grant(struct check *c, const char *path, struct json_object *o)
 {
 	static const struct key values = {"", TEXTS, false, 0, 4096, "", "", ""};
@@ -477,6 +512,7 @@ static const struct section {
     {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
     {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
     {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
+    {"schedules", schedule_keys, "name", check_schedule},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };

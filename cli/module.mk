@@ -9,6 +9,8 @@ teleops_SOURCES = \
 	cli/admin.c \
 	cli/status.c \
 	cli/task.c \
+	cli/lines.c cli/lines.h \
+	cli/schedule.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \

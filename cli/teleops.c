@@ -27,6 +27,8 @@ static const struct verb {
     {"status", "[--json]", "shows tasks, messages, engines and the bot", verb_status, NULL, 0, 0, " --json ", false},
     {"task show", "N [--json]", "shows what became of a task: its times, messages, record, and the end of its output", verb_task_show,
 	NULL, 1, 1, " --json ", false},
+    {"schedule list", "[--json]", "shows what runs by the clock, and the next five times of each in its own zone", verb_schedule_list, NULL, 0, 0,
+	" --json ", false},
     {"audit verify", "[--head SHA256] [--json]", "follows the seals over the record; --head: one noted earlier must be among them",
 	verb_audit_verify, NULL, 0, 0, " --head --json ", false},
     {"webhook set", "[URL] [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",

@@ -24,6 +24,7 @@ int verb_export(const struct call *c);
 int verb_admin_create(const struct call *c);
 int verb_status(const struct call *c);
 int verb_task_show(const struct call *c);
+int verb_schedule_list(const struct call *c);
 int verb_audit_verify(const struct call *c);
 int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);

@@ -14,6 +14,7 @@
 #include "lib/expand.h"
 #include "lib/log.h"
 #include "lib/metric.h"
+#include "lib/schedule.h"
 #include "lib/start.h"
 
 #include <dirent.h>
@@ -26,14 +27,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64 };
+enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64, SCHEDULES = 100 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
-static const double show_every_s = 1, show_again_s = 30;
+static const double show_every_s = 1, show_again_s = 30, schedules_again_s = 1;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
-enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, METRICS, STOP };
+enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, CLOCK, READ_LINES, STORE_LINES, METRICS, STOP };
 
 struct outgoing {
 	struct outgoing *next;
@@ -61,11 +62,13 @@ struct engine {
 	bool look;     /* for tasks, if there is room for one */
 	bool hear;     /* what is to be ended, or to be said to run: whether there is room or not */
 	bool describe; /* what it serves has changed */
+	bool unread;   /* schedules have lines that are to be read */
+	struct tele_schedule_lines lines; /* read, to be stored */
 	double confirmed;    /* when the last confirmed extension was sent, by ev_now */
-	double extend_sent, extend_due, janitor_due, start_due, stop_by;
+	double extend_sent, extend_due, janitor_due, schedules_due, start_due, stop_by;
 	int status;
 	ev_io db_io, runner_io;
-	ev_timer db_timer, tick, again;
+	ev_timer db_timer, tick, again, clock;
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
@@ -348,6 +351,37 @@ static void on_janitor(struct engine *e, const PGresult *res)
 	}
 }
 
+static void on_schedules(struct engine *e, const PGresult *res)
+{
+	double wait = (double)tele_db_int(res, 0, 2) / 1000;
+
+	if (tele_db_int(res, 0, 0) > 0) {
+		tele_log(TELE_INFO, "schedules", tele_int("runs", tele_db_int(res, 0, 0)));
+		e->look = true;
+	}
+	e->unread = tele_db_bool(res, 0, 1);
+	e->schedules_due = ev_now(e->loop) + wait;
+	ev_timer_stop(e->loop, &e->clock);
+	ev_timer_set(&e->clock, wait, 0);
+	ev_timer_start(e->loop, &e->clock);
+}
+
+static void on_lines(struct engine *e, const PGresult *res)
+{
+	e->unread = false;
+	if (tele_schedule_read(res, &e->lines) == TELE_OK)
+		return;
+	tele_log(TELE_ERROR, "no_memory", tele_str("todo", "schedules whose commands have changed wait"));
+	tele_schedule_release(&e->lines);
+}
+
+static void on_lines_stored(struct engine *e, const PGresult *res)
+{
+	tele_log(TELE_INFO, "schedules_read", tele_int("lines", (long long)e->lines.n));
+	tele_schedule_release(&e->lines);
+	e->schedules_due = 0;
+}
+
 static void on_metrics(struct engine *e, const PGresult *res)
 {
 	if (tele_db_bool(res, 0, 0))
@@ -356,7 +390,7 @@ static void on_metrics(struct engine *e, const PGresult *res)
 
 static void (*const answers[])(struct engine *e, const PGresult *res) = {
     [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor,
-    [METRICS] = on_metrics, [STOP] = on_stopped};
+    [CLOCK] = on_schedules, [READ_LINES] = on_lines, [STORE_LINES] = on_lines_stored, [METRICS] = on_metrics, [STOP] = on_stopped};
 
 static enum tele_err send_start(struct engine *e)
 {
@@ -403,6 +437,22 @@ static enum tele_err send_janitor(struct engine *e)
 	snprintf(history, sizeof history, "%ld", e->conf->keep_history_days);
 	snprintf(output, sizeof output, "%ld", e->conf->keep_output_days);
 	return tele_db_send(e->db, TELE_STMT_JANITOR, (const char *[]){id, history, output});
+}
+
+static enum tele_err send_number(struct engine *e, enum tele_stmt stmt, long n)
+{
+	char number[24];
+
+	snprintf(number, sizeof number, "%ld", n);
+	return tele_db_send(e->db, stmt, (const char *[]){number});
+}
+
+static enum tele_err send_lines(struct engine *e)
+{
+	const char *values[4];
+
+	tele_schedule_values(&e->lines, values);
+	return tele_db_send(e->db, TELE_STMT_SCHEDULE_CHECKED, values);
 }
 
 /* Known are tasks that run or wait here, and those whose results are not confirmed yet. */
@@ -527,6 +577,12 @@ static enum op choose(const struct engine *e)
 		return STEP;
 	if (is_done(e))
 		return e->told_all ? STOP : METRICS;
+	if (e->lines.n)
+		return STORE_LINES;
+	if (e->unread)
+		return READ_LINES;
+	if (now >= e->schedules_due && !e->stopping)
+		return CLOCK;
 	if (now >= e->janitor_due)
 		return JANITOR;
 	return tele_metrics_wait_ms(e->metrics) ? NONE : METRICS;
@@ -549,6 +605,13 @@ static enum tele_err send_op(struct engine *e)
 		return send_janitor(e);
 	case METRICS:
 		return send_metrics(e);
+	case CLOCK:
+		e->schedules_due = ev_now(e->loop) + schedules_again_s;
+		return send_number(e, TELE_STMT_SCHEDULES_RUN, SCHEDULES);
+	case READ_LINES:
+		return send_number(e, TELE_STMT_SCHEDULE_UNCHECKED, SCHEDULES);
+	case STORE_LINES:
+		return send_lines(e);
 	case STOP:
 		return send_ids(e, TELE_STMT_ENGINE_STOP, NULL);
 	case NONE:
@@ -783,6 +846,7 @@ static void set_up(struct engine *e)
 	ev_io_init(&e->runner_io, on_runner, e->runner, EV_READ);
 	ev_timer_init(&e->tick, on_tick, poll_s, poll_s);
 	ev_timer_init(&e->again, on_again, 0, again_s);
+	ev_timer_init(&e->clock, on_timer, 0, 0);
 	ev_prepare_init(&e->prepare, on_prepare);
 	ev_signal_init(&e->term, on_term, SIGTERM);
 	ev_signal_init(&e->intr, on_term, SIGINT);
@@ -812,6 +876,7 @@ static void tear_down(struct engine *e)
 	drop_results(e, (size_t)-1);
 	tele_array_release(&e->queues);
 	tele_array_release(&e->programs);
+	tele_schedule_release(&e->lines);
 	tele_db_free(e->db);
 	tele_metrics_free(e->metrics);
 	ev_loop_destroy(e->loop);
@@ -820,7 +885,8 @@ static void tear_down(struct engine *e)
 int loop_run(struct tele_conf *conf, int runner)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME,
-	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR, TELE_STMT_METRIC_ADD};
+	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR, TELE_STMT_SCHEDULES_RUN, TELE_STMT_SCHEDULE_UNCHECKED,
+	    TELE_STMT_SCHEDULE_CHECKED, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct engine e = {.conf = conf, .runner = runner};
 

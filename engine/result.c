@@ -158,8 +158,9 @@ static void say_success(struct tele_buf *text, struct tele_buf *entities, const 
     size_t n)
 {
 	double took = e->finished_at - e->started_at;
-	/* What was shown while it ran has had a head, and keeps it. */
-	bool is_short = took < (t->long_running ? SHOWN_S : QUICK_S) && tele_text_units(output, n) <= SHORT_UNITS && e->total <= (long long)e->size;
+	/* What was shown while it ran has had a head, and keeps it; what nobody asked for by a message needs one. */
+	bool is_short = t->message_id && took < (t->long_running ? SHOWN_S : QUICK_S) && tele_text_units(output, n) <= SHORT_UNITS &&
+	    e->total <= (long long)e->size;
 	size_t from;
 
 	n = without_trailing_space(output, n);

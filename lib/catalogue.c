@@ -64,8 +64,8 @@ static enum tele_err fill(struct tele_catalogue *c, const PGresult *head, const 
 	enum tele_err rc = TELE_OK;
 	int rows = PQntuples(res);
 
-	c->version = tele_db_int(head, 0, 0);
-	c->bot_username = copy(head, 0, 1);
+	c->version = head ? tele_db_int(head, 0, 0) : 0;
+	c->bot_username = head ? copy(head, 0, 1) : strdup("");
 	c->commands = calloc((size_t)rows + 1, sizeof *c->commands);
 	if (!c->bot_username || !c->commands)
 		return TELE_NOMEM;
@@ -77,26 +77,33 @@ static enum tele_err fill(struct tele_catalogue *c, const PGresult *head, const 
 	return rc;
 }
 
-enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tele_catalogue **out)
+enum tele_err tele_catalogue_read(const PGresult *head, const PGresult *res, struct tele_catalogue **out)
 {
-	PGresult *head = NULL, *res = NULL;
 	struct tele_catalogue *c = calloc(1, sizeof *c);
-	enum tele_err rc = c ? TELE_OK : TELE_NOMEM;
+	enum tele_err rc;
 
-	if (rc == TELE_OK) {
-		c->users = 1;
-		rc = tele_db_run(db, TELE_STMT_CATALOGUE_HEAD, NULL, timeout_ms, &head);
-	}
-	if (rc == TELE_OK)
-		rc = tele_db_run(db, TELE_STMT_CATALOGUE, NULL, timeout_ms, &res);
-	if (rc == TELE_OK)
-		rc = fill(c, head, res);
-	PQclear(head);
-	PQclear(res);
+	if (!c)
+		return TELE_NOMEM;
+	c->users = 1;
+	rc = fill(c, head, res);
 	if (rc == TELE_OK)
 		*out = c;
 	else
 		tele_catalogue_drop(c);
+	return rc;
+}
+
+enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tele_catalogue **out)
+{
+	PGresult *head = NULL, *res = NULL;
+	enum tele_err rc = tele_db_run(db, TELE_STMT_CATALOGUE_HEAD, NULL, timeout_ms, &head);
+
+	if (rc == TELE_OK)
+		rc = tele_db_run(db, TELE_STMT_CATALOGUE, NULL, timeout_ms, &res);
+	if (rc == TELE_OK)
+		rc = tele_catalogue_read(head, res, out);
+	PQclear(head);
+	PQclear(res);
 	return rc;
 }
 

@@ -38,6 +38,11 @@ struct tele_catalogue {
 
 /* Reads the whole catalogue with two statements; the version first, so that a change in between shows as stale. */
 enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tele_catalogue **out) TELE_MUST;
+/*
+ * The same from rows that were fetched already: of catalogue_head() (NULL: version 0), and of catalogue(), perhaps with more columns
+ * after them. TELE_NOMEM.
+ */
+enum tele_err tele_catalogue_read(const PGresult *head, const PGresult *res, struct tele_catalogue **out) TELE_MUST;
 /* Another reference; each is given back with tele_catalogue_drop, the last frees. Safe between threads. */
 struct tele_catalogue *tele_catalogue_hold(struct tele_catalogue *c);
 void tele_catalogue_drop(struct tele_catalogue *c);

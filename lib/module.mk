@@ -26,6 +26,7 @@ libteleops_a_SOURCES = \
 	lib/admit.c lib/admit.h \
 	lib/bell.c lib/bell.h \
 	lib/gate.c lib/gate.h \
+	lib/schedule.c lib/schedule.h \
 	lib/expand.c lib/expand.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \

@@ -2,12 +2,14 @@
 
 #define MANAGER(function) {"manager_" function, "SELECT manager_" function "($1::jsonb, $2::jsonb)", 2}
 
+/* The columns of catalogue() after the id, as tele_catalogue_read takes them. */
+#define CATALOGUE \
+	"command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret, interactive"
+
 static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_CATALOGUE_HEAD] = {"catalogue_head", "SELECT version, bot_username FROM catalogue_head()", 0},
     [TELE_STMT_CATALOGUE] = {"catalogue",
-	"SELECT command_id, command, enabled, usage, parameter, type, required, default_value, minimum, maximum, choices, pattern, secret,"
-	" interactive"
-	" FROM catalogue()", 0},
+	"SELECT command_id, " CATALOGUE " FROM catalogue()", 0},
     [TELE_STMT_ADMIT] = {"admit",
 	"SELECT update_id, outcome FROM admit($1::bigint, $2::boolean, $3::integer, $4::bigint[], $5::bigint[], $6::text[], $7::text[],"
 	" $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[],"
@@ -28,6 +30,12 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
 	" $9::bigint[], $10::integer[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::timestamptz[], $16::timestamptz[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::boolean[])", 22},
     [TELE_STMT_JANITOR] = {"janitor", "SELECT janitor($1::bigint, $2::integer, $3::integer)", 3},
+    [TELE_STMT_SCHEDULES_RUN] = {"schedules_run", "SELECT fired, unchecked, wait_ms FROM schedules_run($1::integer)", 1},
+    [TELE_STMT_SCHEDULE_UNCHECKED] = {"schedule_unchecked",
+	"SELECT s.schedule_id, " CATALOGUE ", s.line, s.version FROM schedule_unchecked($1::integer) s"
+	" JOIN catalogue() WITH ORDINALITY k ON k.command_id = s.command_id ORDER BY s.schedule_id, k.ordinality", 1},
+    [TELE_STMT_SCHEDULE_CHECKED] = {"schedule_checked",
+	"SELECT schedule_checked($1::bigint[], $2::integer[], $3::text[], $4::text[])", 4},
     [TELE_STMT_SENDER_LEAD] = {"sender_lead", "SELECT sender_lead()", 0},
     [TELE_STMT_OUTBOX_TAKE] = {"outbox_take",
 	"SELECT id, op, chat_id, seq, thread_id, reply_to, text, entities, markup, params, task_id, update_id, version, final, message_id, parts_sent, attempts,"

@@ -21,6 +21,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/0017-pages.sql \
 	schema/telemanager/0018-people.sql \
+	schema/telemanager/0019-schedules.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -29,6 +30,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/config.sql \
+	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
@@ -45,6 +47,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/page.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
+	schema/telemanager/functions/schedule.sql \
 	schema/telemanager/functions/sender.sql \
 	schema/telemanager/functions/tasks.sql \
 	schema/telemanager/functions/text.sql \

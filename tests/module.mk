@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	tests/unit/test_pages \
 	tests/unit/test_request \
 	tests/unit/test_session \
+	tests/unit/test_schedule \
 	tests/unit/test_secret \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
@@ -82,6 +83,9 @@ tests_unit_test_request_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(UNIT_LDADD)
+tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c
+tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_schedule_LDADD = $(UNIT_LDADD)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
 tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LDADD)

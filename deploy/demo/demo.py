@@ -150,6 +150,9 @@ def seed(at):
     if not password:
         password = at.value("TELEOPS_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
         teleops(at, "apply", os.path.join(at.app, "demo/example.json"))
+        if at.simulated:
+            # It speaks into chats that only the simulator has.
+            teleops(at, "apply", os.path.join(at.app, "demo/chats.json"))
         teleops(at, "admin", "create", "admin", TELEOPS_ADMIN_PASSWORD=password)
     at.write_env(DEMO_ADMIN_LOGIN="admin", DEMO_ADMIN_PASSWORD=password)
 

@@ -27,7 +27,8 @@ GRANT EXECUTE ON FUNCTION metric_add TO teleops_bot, teleops_engine, teleops_sen
 GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pending_asked TO teleops_bot;
 
 -- TeleEngine.
-GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor TO teleops_engine;
+GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor, schedules_run, schedule_unchecked, schedule_checked,
+	catalogue TO teleops_engine;
 
 -- TeleSender.
 GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;

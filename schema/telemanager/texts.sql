@@ -79,5 +79,11 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('approve_twice', 'You have approved request {request} already.'),
 ('menu_help', 'What I can do for you'),
 ('menu_tasks', 'What runs, and what ran'),
-('cancel_over', 'Task {task} is over already ({state}).')
+('cancel_over', 'Task {task} is over already ({state}).'),
+('schedule_refused', E'Schedule {schedule} did not run:\n{line}\n{why}\nThis is said once, until it is something else.'),
+('schedule_denied', '{name} may not run /{command} here with these arguments, or not any more.'),
+('schedule_off', '/{command} is switched off.'),
+('schedule_chat', 'The chat is not allowed.'),
+('schedule_waits', 'Its last run, task {task}, still waits in the queue {queue}.'),
+('schedule_unapproved', 'Its last run still waits for approval.')
 ON CONFLICT (name) DO UPDATE SET body = excluded.body WHERE m.body <> excluded.body;

@@ -6,7 +6,8 @@ import pytest
 PROGRAMS = ("teleops_bot", "teleops_engine", "teleops_sender", "teleops_manager")
 OWN = {
     "teleops_bot": {"metric_add", "admit", "update_reject", "catalogue", "catalogue_head", "pending_asked"},
-    "teleops_engine": {"metric_add", "engine_start", "engine_stop", "engine_resume", "engine_describe", "engine_step", "janitor"},
+    "teleops_engine": {"metric_add", "engine_start", "engine_stop", "engine_resume", "engine_describe", "engine_step", "janitor", "catalogue", "schedules_run",
+                       "schedule_unchecked", "schedule_checked"},
     "teleops_sender": {"metric_add", "sender_lead", "outbox_take", "outbox_text", "outbox_file", "outbox_settle", "bot_seen", "bot_webhook"},
     "teleops_manager": {"metric_add", "health", "metrics"},
 }

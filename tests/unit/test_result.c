@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static struct tele_task task = {.id = 17, .attempt = 1, .command = "backup", .line = "/backup db", .timeout_s = 60};
+static struct tele_task task = {.id = 17, .attempt = 1, .command = "backup", .line = "/backup db", .timeout_s = 60, .message_id = 5};
 
 static struct tele_result make(struct ending e, const char *output, size_t n, long long total)
 {
@@ -48,6 +48,17 @@ static void columns_keep_their_places(void **state)
 	tele_result_release(&r);
 	r = make(fine, "one\ntwo\n", 8, 8);
 	assert_string_equal(r.entities, "");
+	tele_result_release(&r);
+}
+
+static void what_nobody_asked_for_has_a_head(void **state)
+{
+	struct tele_result r;
+
+	task.message_id = 0;
+	r = make(fine, "hello\n", 6, 6);
+	assert_string_equal(r.text, "/backup · task 17 · 0.2 s\nhello");
+	task.message_id = 5;
 	tele_result_release(&r);
 }
 
@@ -139,6 +150,7 @@ static void what_was_cut_ends_with_a_whole_character_and_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(columns_keep_their_places), cmocka_unit_test(a_slow_one_has_a_head),
+	    cmocka_unit_test(what_nobody_asked_for_has_a_head),
 	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(who_cancelled_is_told), cmocka_unit_test(a_long_output_is_a_document), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

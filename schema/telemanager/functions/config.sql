@@ -49,6 +49,9 @@ LANGUAGE sql STABLE AS $$
 			|| coalesce(' in chat ' || x.chat_id, ''),
 		jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id)
 	FROM role_command x JOIN role r ON r.id = x.role_id JOIN command c ON c.id = x.command_id
+	UNION ALL
+	SELECT 'schedule', s.name, jsonb_build_object('name', s.name, 'line', s.line, 'cron', s.cron, 'timezone', s.timezone, 'user', u.login,
+		'chat_id', s.chat_id, 'thread_id', s.thread_id, 'missed', s.missed, 'enabled', s.enabled) FROM schedule s JOIN app_user u ON u.id = s.user_id
 $$;
 COMMENT ON FUNCTION config_current() IS 'Everything that can be declared, as it is: an object a row, all keys';
 
@@ -66,6 +69,7 @@ LANGUAGE sql IMMUTABLE AS $$
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "help": ""}'
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
+	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
 	ELSE '{}' END::jsonb
 $$;
 COMMENT ON FUNCTION config_defaults(text) IS 'What a key of the declared state has when it is left out';
@@ -100,6 +104,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT 'grant', (e ->> 'role') || ' may ' || (e ->> 'command') || CASE WHEN e -> 'constraints' <> '{}' THEN ' ' || (e -> 'constraints')::text ELSE '' END
 			|| coalesce(' in chat ' || (e ->> 'chat_id'), ''), e
 	FROM (SELECT config_defaults('grant') || e AS e FROM jsonb_array_elements(p_doc -> 'grants') e) g
+	UNION ALL
+	SELECT 'schedule', e ->> 'name', config_defaults('schedule') || e FROM jsonb_array_elements(p_doc -> 'schedules') e
 $$;
 COMMENT ON FUNCTION config_wanted(jsonb) IS 'What a file declares, in the shape of config_current()';
 
@@ -111,7 +117,7 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
 LANGUAGE sql STABLE AS $$
 	WITH item AS (
-		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants']) AS s(section),
+		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
 	), known AS (
 		SELECT kind, name FROM config_current() UNION SELECT kind, name FROM config_wanted(p_doc)
@@ -129,6 +135,10 @@ LANGUAGE sql STABLE AS $$
 		SELECT format('grants[%s].role', i.at), 'role', i.e ->> 'role' FROM item i WHERE i.section = 'grants'
 		UNION ALL
 		SELECT format('grants[%s].command', i.at), 'command', i.e ->> 'command' FROM item i WHERE i.section = 'grants'
+		UNION ALL
+		SELECT format('schedules[%s].user', i.at), 'user', i.e ->> 'user' FROM item i WHERE i.section = 'schedules'
+		UNION ALL
+		SELECT format('schedules[%s].line', i.at), 'command', line_command(i.e ->> 'line') FROM item i WHERE i.section = 'schedules'
 	)
 	SELECT r.path, format('there is no %s "%s", neither in this file nor in the database', r.kind, r.name)
 	FROM reference r WHERE r.name IS NOT NULL AND NOT EXISTS (SELECT FROM known k WHERE k.kind = r.kind AND k.name = r.name)
@@ -150,6 +160,11 @@ LANGUAGE sql STABLE AS $$
 			UNION ALL SELECT c.body FROM config_current() c WHERE c.kind = 'command' AND c.name = i.e ->> 'command'
 				AND NOT EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.name = c.name)) b,
 			jsonb_array_elements(b.body -> 'parameters') p WHERE p ->> 'name' = k)
+	UNION ALL
+	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
+	UNION ALL
+	SELECT format('schedules[%s].timezone', i.at), format('"%s" is in no time zone database; as Europe/Berlin or UTC', i.e ->> 'timezone')
+	FROM item i WHERE i.section = 'schedules' AND i.e ? 'timezone' AND NOT timezone_known(i.e ->> 'timezone')
 $$;
 COMMENT ON FUNCTION config_errors(jsonb) IS 'What is wrong with a file that only the database can tell; path and reason of every error';
 
@@ -230,6 +245,8 @@ BEGIN
 		INSERT INTO role_command (role_id, command_id, constraints, chat_id)
 		VALUES ((SELECT id FROM role WHERE name = p ->> 'role'), (SELECT id FROM command WHERE name = p ->> 'command'),
 			p -> 'constraints', (p ->> 'chat_id')::bigint);
+	WHEN 'schedule' THEN
+		PERFORM config_apply_schedule(p);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
@@ -246,6 +263,7 @@ BEGIN
 	WHEN 'group' THEN DELETE FROM user_group WHERE name = p_name;
 	WHEN 'role' THEN DELETE FROM role WHERE name = p_name;
 	WHEN 'queue' THEN DELETE FROM queue WHERE name = p_name;
+	WHEN 'schedule' THEN DELETE FROM schedule WHERE name = p_name;
 	WHEN 'organization' THEN
 		UPDATE app_user SET organization_id = NULL WHERE organization_id = (SELECT id FROM organization WHERE name = p_name);
 		DELETE FROM organization WHERE name = p_name;
@@ -264,7 +282,7 @@ CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TA
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant', 'schedule'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -317,6 +335,7 @@ LANGUAGE sql STABLE AS $$
 		'queues', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'queue'), '[]'),
 		'users', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'user'), '[]'),
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
-		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]')) FROM lean
+		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]'),
+		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';
