@@ -94,6 +94,13 @@ def example(marks):
     }
 
 
+def complaints(log):
+    """What a sanitizer or Python said in a log, each with the lines that tell where."""
+    lines = log.splitlines()
+    return ["\n".join(lines[i:i + 12]) for i, line in enumerate(lines)
+            if "ERROR: " in line and "Sanitizer" in line or "runtime error:" in line or line.startswith("Traceback")]
+
+
 def stage_programs():
     """make install into a directory, with what the demo adds; once for all stacks of a run."""
     stage = tempfile.mkdtemp(prefix="tele-stage.", dir="/var/tmp")
@@ -148,11 +155,10 @@ class Stack:
     def stop(self):
         """Stops it; what a sanitizer had to say, if it was built with one, fails the test."""
         self.control(os.path.join(self.dir, "app/demo"), "stop")
-        said = [line for name in (*PARTS, "telepoll", "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
-                for line in self.logged(name).splitlines()
-                if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
+        said = [f"{name}:\n{report}" for name in (*PARTS, "telepoll", "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
+                for report in complaints(self.logged(name))]
         self.control(os.path.join(self.dir, "app/demo"), "reset")
-        assert said == [], said
+        assert not said, "\n".join(said)
 
     # -- looking and touching
 
