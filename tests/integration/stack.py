@@ -98,7 +98,7 @@ def complaints(log):
     """What a sanitizer or Python said in a log, each with the lines that tell where."""
     lines = log.splitlines()
     return ["\n".join(lines[i:i + 12]) for i, line in enumerate(lines)
-            if "ERROR: " in line and "Sanitizer" in line or "runtime error:" in line or line.startswith("Traceback")]
+            if ("Sanitizer" in line and not line.startswith("SUMMARY")) or "runtime error:" in line or line.startswith("Traceback")]
 
 
 def stage_programs():
