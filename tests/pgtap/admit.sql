@@ -1,7 +1,7 @@
 -- admit(): what becomes of each kind of update; twice is once; order in the chat.
 BEGIN;
 \ir support.psql
-SELECT plan(59);
+SELECT plan(72);
 
 -- Outcomes.
 SELECT is(pg_temp.admit_one(4001, 'run', '{"command": "run"}'), 'task', 'a command she may run');
@@ -94,7 +94,7 @@ DELETE FROM task;
 SELECT pg_temp.order_task('echo', p_args => '{"text": "1"}') AS first \gset
 SELECT pg_temp.order_task('echo', p_args => '{"text": "2"}') AS second \gset
 SELECT pg_temp.order_task('run') AS third \gset
-SELECT is((SELECT array_agg(parked ORDER BY id) FROM task), ARRAY[false, true, false], 'an ordered command waits for the one before it in its chat; others do not');
+SELECT is((SELECT array_agg(parked ORDER BY id) FROM task), ARRAY['', 'turn', ''], 'an ordered command waits for the one before it in its chat; others do not');
 SELECT is((SELECT array_agg((extract(epoch FROM turn_at - now()))::integer ORDER BY id) FROM task), ARRAY[0, 1, 2], 'each unfinished task of a person moves the next a second back');
 SELECT pg_temp.order_task('deploy', 4002, '{"env": "staging"}') AS his \gset
 SELECT is((SELECT turn_at - now() FROM task WHERE id = :his), interval '0', 'another''s is not moved');
@@ -105,5 +105,34 @@ SELECT is((SELECT turn_at - now() FROM task WHERE id = :elsewhere), interval '0'
 SELECT pg_temp.admit_one(4001, 'text', '{"chat": -200, "thread": 5, "message": 88}') \g /dev/null
 SELECT is((SELECT ARRAY[thread_id, reply_to, seq] FROM outbox WHERE chat_id = -200), ARRAY[5, 88, 1]::bigint[], 'in a group: the topic, the message answered, the place');
 SELECT is((SELECT count(*) FROM outbox WHERE chat_id = 4001 AND reply_to IS NOT NULL), 0::bigint, 'in private nothing is quoted');
+-- A queue that nobody serves just now is said at once; the task waits all the same.
+UPDATE engine SET lease_until = '-infinity';
+SELECT pg_temp.order_task('other', p_more => '{"chat": -300}') AS lonely \gset
+SELECT is(pg_temp.waiting(-300), ARRAY[say('unserved', jsonb_build_object('task', :lonely, 'queue', 'other'))], 'nobody serves its queue: the chat hears so');
+SELECT is((SELECT state FROM task WHERE id = :lonely), 'queued', 'and the task waits');
+UPDATE engine SET lease_until = 'infinity';
+
+-- Flood: one warning, then nothing, until it is calmer. Others are not touched.
+CREATE FUNCTION pg_temp.flood(p_from bigint, p_id bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT split_part(pg_temp.admit_all(jsonb_build_array(jsonb_build_object('update_id', p_id, 'from', p_from, 'action', 'text')), p_rate => 3), ' ', 2)
+$$;
+DELETE FROM person_pace;
+DELETE FROM pending;
+DELETE FROM outbox WHERE chat_id = 4002;
+SELECT is(array_agg(pg_temp.flood(4002, 5000 + n)), ARRAY['reply', 'reply', 'reply', 'flood', 'flooded', 'flooded'], 'more than the rate: warned once, then left out')
+	FROM generate_series(1, 6) n;
+SELECT is((pg_temp.waiting(4002))[4:], ARRAY[say('flood', '{"rate": 3}')], 'the warning is all that is said');
+SELECT is(pg_temp.flood(4001, 5100), 'reply', 'another person is not meant');
+SELECT is(pg_temp.flood(4002, 5001), 'duplicate', 'what comes again is a duplicate, not a flood');
+UPDATE person_pace SET since = now() - interval '11 seconds' WHERE telegram_id = 4002;
+SELECT is(pg_temp.flood(4002, 5200), 'reply', 'ten seconds later it is calmer');
+SELECT is((SELECT messages FROM person_pace WHERE telegram_id = 4002), 1, 'and counted anew');
+SELECT is(array_agg(pg_temp.flood(4002, 5200 + n)), ARRAY['reply', 'reply', 'flooded'], 'who goes on just after is not warned a second time') FROM generate_series(1, 3) n;
+SELECT is(pg_temp.admit_one(4002, 'text'), 'reply', 'rate 0 limits nobody');
+
+-- A group that became a supergroup says so in an update of its own.
+SELECT is(pg_temp.admit_all('[{"update_id": 6001, "from": 4001, "chat": -300, "action": "migrate", "extra": "-1000300"}]'), '6001 deferred', 'it comes alone');
+SELECT is(pg_temp.admit_all('[{"update_id": 6001, "from": 4001, "chat": -300, "action": "migrate", "extra": "-1000300"}]', true), '6001 ignored', 'is no request');
+SELECT is((SELECT chat_id FROM task WHERE id = :lonely), -1000300::bigint, 'and is followed');
 SELECT * FROM finish();
 ROLLBACK;

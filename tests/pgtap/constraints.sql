@@ -14,7 +14,9 @@ INSERT INTO outbox (op, chat_id, seq, coalesce_key) VALUES ('send', 4001, 1, 'k'
 INSERT INTO outbox_dead (id, op, reason, created_at) VALUES (1, 'send', 'blocked', now());
 INSERT INTO update_seen (update_id) VALUES (1);
 INSERT INTO update_rejected (update_id, reason) VALUES (1, 'why');
-INSERT INTO audit_seal (seq, first_id, last_id, ids, sha256, previous) VALUES (1, 1, 1, '{1}', '', '');
+INSERT INTO audit_seal (seq, first_id, last_id, ids, sha256, previous, from_xid, to_xid) VALUES (1, 1, 1, '{1}', '', '', '0', '1');
+INSERT INTO outbox_document (outbox_id, name, body) VALUES (1, 'f', '');
+INSERT INTO person_pace (telegram_id) VALUES (4001);
 INSERT INTO web_session (id_hash, user_id, csrf_hash, expires_at) VALUES ('\x01', pg_temp.user_id('ada'), '', now());
 INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
@@ -120,6 +122,7 @@ INSERT INTO refusal (by, statement) VALUES
 	('task_check', $$INSERT INTO task (state, queue, command_id, user_id, telegram_id, chat_id) VALUES ('running', 'default', 1, 1, 1, 1)$$),
 	('task_check', $$INSERT INTO task (queue, engine_id, epoch, command_id, user_id, telegram_id, chat_id) VALUES ('default', 1, 1, 1, 1, 1, 1)$$),
 	('task_check1', $$INSERT INTO task (state, queue, engine_id, command_id, user_id, telegram_id, chat_id) VALUES ('running', 'default', 1, 1, 1, 1, 1)$$),
+	('task_parked_check', $$UPDATE task SET parked = 'forever'$$),
 	('task_transition_pkey', $$INSERT INTO task_transition SELECT * FROM task_transition$$),
 	('task_history_state_check', $$UPDATE task_history SET state = 'running'$$),
 	('task_history_pkey', $$INSERT INTO task_history SELECT * FROM task_history$$),
@@ -142,6 +145,9 @@ INSERT INTO refusal (by, statement) VALUES
 	('outbox_chat_id_seq_key', $$INSERT INTO outbox (op, chat_id, seq) VALUES ('send', 4001, 1)$$),
 	('outbox_coalesce', $$INSERT INTO outbox (op, coalesce_key) VALUES ('chat_action', 'k')$$),
 	('outbox_dead_pkey', $$INSERT INTO outbox_dead SELECT * FROM outbox_dead$$),
+	('outbox_document_pkey', $$INSERT INTO outbox_document SELECT * FROM outbox_document$$),
+	('person_pace_pkey', $$INSERT INTO person_pace SELECT * FROM person_pace$$),
+	('chore_pkey', $$INSERT INTO chore SELECT * FROM chore$$),
 	('audit_seal_pkey', $$INSERT INTO audit_seal SELECT * FROM audit_seal$$),
 	('message_text_pkey', $$INSERT INTO message_text SELECT * FROM message_text$$),
 	('schema_version_pkey', $$INSERT INTO schema_version SELECT * FROM schema_version$$),

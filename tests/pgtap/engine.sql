@@ -1,7 +1,7 @@
 -- Engines: leases, claims, fencing, and how tasks end.
 BEGIN;
 \ir support.psql
-SELECT plan(81);
+SELECT plan(84);
 
 -- engine_start, engine_stop.
 SELECT * FROM pg_temp.start('one') \gset one_
@@ -47,11 +47,11 @@ DELETE FROM task;
 SELECT pg_temp.order_task('run') AS a \gset
 UPDATE task SET not_before = now() + interval '1 minute';
 SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'not before its time');
-UPDATE task SET not_before = '-infinity', parked = true;
+UPDATE task SET not_before = '-infinity', parked = 'turn';
 SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'nor while it is parked');
 
 -- Rights are looked at again when a task is claimed.
-UPDATE task SET parked = false;
+UPDATE task SET parked = '';
 UPDATE app_user SET enabled = false WHERE login = 'ada';
 SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'who was switched off meanwhile runs nothing');
 SELECT results_eq('SELECT state, reason FROM task_history WHERE id = ' || :a, $$VALUES ('refused', 'right withdrawn')$$, 'the task is refused');
@@ -71,13 +71,17 @@ SELECT pg_temp.order_task('run', p_more => '{"update_id": 4711}') AS a \gset
 SELECT pg_temp.claim(:one_id, :one_epoch) \g /dev/null
 SELECT pg_temp.step(:one_id, :one_epoch, p_started => ARRAY[:a]) \g /dev/null
 SELECT results_eq('SELECT state, started_at IS NOT NULL FROM task WHERE id = ' || :a, $$VALUES ('running', true)$$, 'a start that was seen is noted');
+SELECT results_eq($$SELECT params ->> 'action', seq, expires_at - now() FROM outbox WHERE task_id = $$ || :a, $$VALUES ('typing', NULL::bigint, interval '5 seconds')$$,
+	'and shown in the chat, outside its lane, for as long as it is of use');
+SELECT pg_temp.step(:one_id, :one_epoch, p_started => ARRAY[:a]) \g /dev/null
+SELECT is((SELECT count(*) FROM outbox WHERE task_id = :a), 1::bigint, 'once at a time');
 SELECT pg_temp.step(:one_id, :one_epoch, p_results => jsonb_build_array(jsonb_build_object('task', :a, 'state', 'failed', 'exit', 3, 'reason', 'exit status 3', 'text', 'It failed.',
 	'output', 'oops'))) \g /dev/null
 SELECT is_empty('SELECT FROM task', 'a finished task leaves the hot table');
 SELECT results_eq('SELECT state, attempt, exit_status, term_signal, reason, output_bytes, command_name, update_id, engine_id FROM task_history WHERE id = ' || :a,
 	$$VALUES ('failed', 1, 3, NULL::integer, 'exit status 3', 4::bigint, 'run', 4711::bigint, $$ || :one_id || '::bigint)', 'into history, with how it ended');
 SELECT results_eq($$SELECT body FROM task_output WHERE task_id = $$ || :a, $$VALUES ('oops')$$, 'its output is kept');
-SELECT results_eq($$SELECT text, task_id, update_id, reply_to, seq = (SELECT out_seq FROM chat WHERE chat_id = 4001) FROM outbox$$,
+SELECT results_eq($$SELECT text, task_id, update_id, reply_to, seq = (SELECT out_seq FROM chat WHERE chat_id = 4001) FROM outbox WHERE op = 'send'$$,
 	$$VALUES ('It failed.', $$ || :a || $$::bigint, 4711::bigint, NULL::bigint, true)$$, 'its answer waits, last in the chat');
 SELECT results_eq($$SELECT actor, action, object, detail ->> 'exit' FROM audit_event WHERE actor = 'engine'$$, $$VALUES ('engine', 'failed', 'task $$ || :a || $$', '3')$$,
 	'the record has it');
@@ -89,6 +93,12 @@ SELECT pg_temp.order_task('run', p_more => '{"chat": -100, "thread": 3, "message
 SELECT pg_temp.claim(:one_id, :one_epoch) \g /dev/null
 SELECT pg_temp.step(:one_id, :one_epoch, p_results => jsonb_build_array(jsonb_build_object('task', :a, 'text', 'done'))) \g /dev/null
 SELECT results_eq('SELECT thread_id, reply_to FROM outbox WHERE task_id = ' || :a, 'VALUES (3::bigint, 55::bigint)', 'in a group it answers the message, in its topic');
+
+SELECT pg_temp.order_task('run') AS a \gset
+SELECT pg_temp.claim(:one_id, :one_epoch) \g /dev/null
+SELECT pg_temp.step(:one_id, :one_epoch, p_results => jsonb_build_array(jsonb_build_object('task', :a, 'text', 'see file', 'document', 'long words'))) \g /dev/null
+SELECT results_eq($$SELECT o.op, o.text, d.name, convert_from(d.body, 'UTF8') COLLATE "default" FROM outbox o JOIN outbox_document d ON d.outbox_id = o.id WHERE o.task_id = $$ || :a,
+	$$VALUES ('document', 'see file', 'task-$$ || :a || $$.txt', 'long words')$$, 'a long result goes as a document, with a text beside it');
 
 -- Results and next claims in one step; many of one chat keep the order in which they finished.
 SELECT pg_temp.order_task('run') AS a \gset
