@@ -3,12 +3,12 @@ import os
 import sys
 import threading
 
-import psycopg2
 import psycopg2.errors
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from support.cluster import Cluster  # noqa: E402
+from support.session import Session, admit, engine, step, take  # noqa: E402
 
 PEOPLE = range(4001, 4021)
 TASK = "INSERT INTO task (queue, command_id, user_id, telegram_id, chat_id, args, line) SELECT 'default', c.id, u.id, %s, %s, '{}', '/run' " \
@@ -35,52 +35,6 @@ def db():
 @pytest.fixture(autouse=True)
 def empty(db):
     db.sql("DELETE FROM task; DELETE FROM outbox; DELETE FROM audit_event; DELETE FROM audit_seal; UPDATE chat SET out_seq = 0; DELETE FROM engine")
-
-
-class Session:
-    """One connection; in a transaction of its own where asked for."""
-    def __init__(self, db, role="teleops_owner", transaction=False):
-        self.conn = db.connect(role)
-        self.conn.autocommit = not transaction
-
-    def __call__(self, text, values=None):
-        with self.conn.cursor() as cur:
-            cur.execute(text, values)
-            return cur.fetchall() if cur.description else []
-
-    def one(self, text, values=None):
-        return self(text, values)[0][0]
-
-
-def engine(db, name):
-    s = Session(db, "teleops_engine")
-    s.id, s.epoch, _ = s("SELECT * FROM engine_start(p_name => %s, p_boot => 'b', p_pid => 1, p_queues => '{default}', p_slots => 8, p_programs => '{}')", (name,))[0]
-    return s
-
-
-def step(e, want=0, tasks=(), text="done"):
-    """Finishes tasks and claims as many as wanted: [(what, task)]."""
-    n = len(tasks)
-    return e("SELECT what, task_id FROM engine_step(p_engine => %s, p_epoch => %s, p_extend => true, p_want => %s, p_started => '{}', p_task => %s::bigint[], "
-             "p_attempt => %s::integer[], p_state => %s::text[], p_exit => %s::integer[], p_signal => %s::integer[], p_reason => %s::text[], "
-             "p_started_at => %s::timestamptz[], p_finished_at => %s::timestamptz[], p_text => %s::text[], p_entities => %s::text[], p_document => %s::text[], "
-             "p_output => %s::text[], p_output_bytes => %s::bigint[], p_output_cut => %s::boolean[])",
-             (e.id, e.epoch, want, list(tasks), [1] * n, ["done"] * n, [0] * n, [-1] * n, [""] * n, ["now"] * n, ["now"] * n, [text] * n, [""] * n, [""] * n,
-              [""] * n, [0] * n, [False] * n))
-
-
-def admit(bot, updates, action="text", command=0):
-    """updates: (update_id, person). Outcomes by update."""
-    n = len(updates)
-    ids, people = [u for u, _ in updates], [p for _, p in updates]
-    blank, zero = [""] * n, [0] * n
-    version = bot.one("SELECT version FROM catalogue_head()")
-    return dict(bot("SELECT update_id, outcome FROM admit(p_version => %s, p_single => false, p_rate => 0, p_update_id => %s::bigint[], p_from_id => %s::bigint[], "
-                    "p_username => %s, p_first_name => %s, p_last_name => %s, p_language => %s, p_chat_id => %s::bigint[], p_chat_type => %s, p_chat_title => %s, "
-                    "p_thread_id => %s::bigint[], p_message_id => %s::bigint[], p_action => %s, p_command_id => %s::bigint[], p_args => %s, p_line => %s, "
-                    "p_reply => %s, p_extra => %s)",
-                    (version, ids, people, blank, blank, blank, blank, people, ["private"] * n, blank, zero, zero, [action] * n, [command] * n, blank,
-                     blank, blank, blank)))
 
 
 def together(*jobs):
@@ -222,8 +176,7 @@ def test_a_standby_sender_leads_when_the_leader_s_session_ends(db):
     first = one.one("SELECT sender_lead()")
     assert first and other.one("SELECT sender_lead()") is None
     Session(db)("INSERT INTO outbox (op, chat_id, seq, text) VALUES ('send', 4001, 1, 'hi')")
-    take = "SELECT id FROM outbox_take(p_epoch => %s, p_busy => '{}', p_limit => 10)"
-    assert len(one(take, (first,))) == 1
+    assert len(take(one, first)) == 1
     one.conn.close()
     second = None
     for _ in range(100):
@@ -231,6 +184,6 @@ def test_a_standby_sender_leads_when_the_leader_s_session_ends(db):
         if second:
             break
         other("SELECT pg_sleep(0.05)")
-    assert second > first and len(other(take, (second,))) == 1
+    assert second > first and len(take(other, second)) == 1
     with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState):
-        other(take, (first,))
+        take(other, first)
