@@ -1,7 +1,7 @@
 -- The catalogue's version grows when TeleBot's copy is out of date, and only then; what is derived stays true; export is what apply was given.
 BEGIN;
 \ir support.psql
-SELECT plan(49);
+SELECT plan(62);
 
 -- Whether a statement moves the version.
 CREATE FUNCTION pg_temp.moves(p_statement text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -43,6 +43,31 @@ SELECT ok(NOT pg_temp.moves(s), 'none: ' || s) FROM (VALUES
 SELECT version AS was FROM catalogue_version \gset
 UPDATE command SET description = description || '.';
 SELECT is((SELECT version FROM catalogue_version), :was + 1::bigint, 'one statement makes one version, however many rows it changes');
+
+-- The version of the rights, from which menus are made.
+CREATE FUNCTION pg_temp.moves_rights(p_statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	was bigint;
+BEGIN
+	SELECT version INTO was FROM rights_version;
+	EXECUTE p_statement;
+	RETURN (SELECT version > was FROM rights_version);
+END $$;
+SELECT ok(pg_temp.moves_rights(s), 'other rights: ' || s) FROM (VALUES
+	($$INSERT INTO user_role SELECT u.id, r.id FROM app_user u, role r WHERE u.login = 'gone' AND r.name = 'few'$$),
+	($$DELETE FROM user_role WHERE user_id = pg_temp.user_id('gone')$$),
+	($$INSERT INTO group_role SELECT g.id, r.id FROM user_group g, role r WHERE r.name = 'crew'$$),
+	($$DELETE FROM user_group_member$$),
+	($$DELETE FROM role_command WHERE chat_id = -100$$),
+	($$UPDATE app_user SET enabled = true WHERE login = 'gone'$$),
+	($$UPDATE telegram_account SET language = 'de' WHERE telegram_id = 4001$$),
+	($$UPDATE command SET enabled = false WHERE name = 'silent'$$),
+	($$DELETE FROM app_user WHERE login = 'gone'$$)) AS t (s);
+SELECT ok(NOT pg_temp.moves_rights(s), 'the same rights: ' || s) FROM (VALUES
+	($$UPDATE command SET running = 0, timeout_s = 5, version = version + 1$$),
+	($$UPDATE telegram_account SET username = 'ada', name = 'Ada'$$),
+	($$UPDATE app_user SET first_name = 'Augusta' WHERE login = 'ada'$$),
+	($$UPDATE role SET description = 'x'$$)) AS t (s);
 
 -- min_args, max_args.
 CREATE FUNCTION pg_temp.counts(p_command text) RETURNS text LANGUAGE sql AS $$ SELECT min_args || '-' || max_args FROM command WHERE name = p_command $$;

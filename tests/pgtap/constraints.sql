@@ -17,6 +17,13 @@ INSERT INTO update_rejected (update_id, reason) VALUES (1, 'why');
 INSERT INTO audit_seal (seq, first_id, last_id, ids, sha256, previous, from_xid, to_xid) VALUES (1, 1, 1, '{1}', '', '', '0', '1');
 INSERT INTO outbox_document (outbox_id, name, body) VALUES (1, 'f', '');
 INSERT INTO person_pace (telegram_id) VALUES (4001);
+INSERT INTO approval (pending_id, user_id) SELECT id, pg_temp.user_id('bob') FROM pending;
+INSERT INTO menu (telegram_id, version, commands) VALUES (4001, 1, '[]');
+INSERT INTO metric (name, kind, value) VALUES ('teleops_x', 'counter', 1);
+INSERT INTO signin_pace (key) VALUES ('\x01');
+INSERT INTO totp_recovery (user_id, code_hash) VALUES (pg_temp.user_id('ada'), '\x01');
+INSERT INTO web_device (id_hash, user_id) VALUES ('\x01', pg_temp.user_id('ada'));
+INSERT INTO button (token, kind, expires_at) VALUES ('t', 'cancel', now());
 INSERT INTO web_session (id_hash, user_id, csrf_hash, expires_at) VALUES ('\x01', pg_temp.user_id('ada'), '', now());
 INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
@@ -60,6 +67,12 @@ INSERT INTO refusal (by, statement) VALUES
 	('admin_permission_user_id_fkey', $$INSERT INTO admin_permission (user_id, area) VALUES (0, 'people')$$),
 	('web_session_pkey', $$INSERT INTO web_session SELECT * FROM web_session$$),
 	('web_session_user_id_fkey', $$INSERT INTO web_session (id_hash, user_id, csrf_hash, expires_at) VALUES ('\x02', 0, '', now())$$),
+	('web_session_stage_check', $$UPDATE web_session SET stage = 'half'$$),
+	('web_device_pkey', $$INSERT INTO web_device SELECT * FROM web_device$$),
+	('web_device_user_id_fkey', $$UPDATE web_device SET user_id = 0$$),
+	('totp_recovery_pkey', $$INSERT INTO totp_recovery SELECT * FROM totp_recovery$$),
+	('totp_recovery_user_id_fkey', $$UPDATE totp_recovery SET user_id = 0$$),
+	('signin_pace_pkey', $$INSERT INTO signin_pace SELECT * FROM signin_pace$$),
 	('invite_token_hash_key', $$INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now())$$),
 	('invite_user_id_fkey', $$INSERT INTO invite (token_hash, expires_at, user_id) VALUES ('\x02', now(), 0)$$),
 	('invite_role_id_fkey', $$INSERT INTO invite (token_hash, expires_at, role_id) VALUES ('\x02', now(), 0)$$),
@@ -70,6 +83,10 @@ INSERT INTO refusal (by, statement) VALUES
 	-- commands
 	('catalogue_version_pkey', $$INSERT INTO catalogue_version DEFAULT VALUES$$),
 	('catalogue_version_one_check', $$INSERT INTO catalogue_version (one) VALUES (false)$$),
+	('rights_version_pkey', $$INSERT INTO rights_version DEFAULT VALUES$$),
+	('rights_version_one_check', $$INSERT INTO rights_version (one) VALUES (false)$$),
+	('menu_pkey', $$INSERT INTO menu SELECT * FROM menu$$),
+	('menu_telegram_id_fkey', $$INSERT INTO menu (telegram_id, version, commands) VALUES (7, 1, '[]')$$),
 	('bot_status_pkey', $$INSERT INTO bot_status DEFAULT VALUES$$),
 	('bot_status_one_check', $$INSERT INTO bot_status (one) VALUES (false)$$),
 	('queue_pkey', $$INSERT INTO queue (name) VALUES ('default')$$),
@@ -97,6 +114,9 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_priority_check', $$INSERT INTO command (name, kind, priority) VALUES ('x', 'text', 101)$$),
 	('command_priority_check', $$INSERT INTO command (name, kind, priority) VALUES ('x', 'text', -101)$$),
 	('command_concurrency_check', $$INSERT INTO command (name, kind, concurrency) VALUES ('x', 'text', 0)$$),
+	('command_descriptions_check', $$INSERT INTO command (name, kind, descriptions) VALUES ('x', 'text', '["de"]')$$),
+	('command_approvers', $$INSERT INTO command (name, kind, approvals) VALUES ('x', 'text', 1)$$),
+	('command_approver_role_id_fkey', $$INSERT INTO command (name, kind, approvals, approver_role_id) VALUES ('x', 'text', 1, 0)$$),
 	('command_queue_fkey', $$INSERT INTO command (name, kind, queue) VALUES ('x', 'text', 'nowhere')$$),
 	('command_queue_fkey', $$DELETE FROM queue WHERE name = 'other'$$),
 	('command_parameter_pkey', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT command_id, position, 'x', 'text' FROM command_parameter$$),
@@ -132,6 +152,14 @@ INSERT INTO refusal (by, statement) VALUES
 		SELECT state, user_id, telegram_id, chat_id, thread_id, command_id, expires_at FROM pending$$),
 	('pending_user_id_fkey', $$UPDATE pending SET user_id = 0$$),
 	('pending_command_id_fkey', $$UPDATE pending SET command_id = 0$$),
+	('approval_pkey', $$INSERT INTO approval SELECT * FROM approval$$),
+	('approval_pending_id_fkey', $$UPDATE approval SET pending_id = 0$$),
+	('approval_user_id_fkey', $$UPDATE approval SET user_id = 0$$),
+	('button_pkey', $$INSERT INTO button SELECT * FROM button$$),
+	('button_kind_check', $$UPDATE button SET kind = 'explode'$$),
+	('button_pending_id_fkey', $$UPDATE button SET pending_id = 0$$),
+	('signing_key_pkey', $$INSERT INTO signing_key SELECT * FROM signing_key$$),
+	('signing_key_one_check', $$UPDATE signing_key SET one = false$$),
 	('schedule_name_key', $$INSERT INTO schedule (name, command_id, user_id, chat_id, cron) SELECT name, command_id, user_id, chat_id, cron FROM schedule$$),
 	('schedule_missed_check', $$UPDATE schedule SET missed = 'twice'$$),
 	('schedule_command_id_fkey', $$UPDATE schedule SET command_id = 0$$),
@@ -139,6 +167,17 @@ INSERT INTO refusal (by, statement) VALUES
 	-- in and out
 	('update_seen_pkey', $$INSERT INTO update_seen (update_id) VALUES (1)$$),
 	('update_rejected_pkey', $$INSERT INTO update_rejected (update_id, reason) VALUES (1, 'again')$$),
+	('metric_pkey', $$INSERT INTO metric SELECT * FROM metric$$),
+	('metric_name_check', $$INSERT INTO metric (name, kind, value) VALUES ('other_x', 'counter', 1)$$),
+	('metric_labels_check', $$INSERT INTO metric (name, labels, kind, value) VALUES ('teleops_y', 'a="b",', 'counter', 1)$$),
+	('metric_labels_check', $$INSERT INTO metric (name, labels, kind, value) VALUES ('teleops_y', E'a="b\nc"', 'counter', 1)$$),
+	('metric_labels_check', $$INSERT INTO metric (name, labels, kind, value) VALUES ('teleops_y', 'a="b"} 1', 'counter', 1)$$),
+	('metric_node_check', $$INSERT INTO metric (name, node, kind, value) VALUES ('teleops_y', 'a b', 'gauge', 1)$$),
+	('metric_kind_check', $$INSERT INTO metric (name, kind, value) VALUES ('teleops_y', 'summary', 1)$$),
+	('metric_check', $$INSERT INTO metric (name, kind, value) VALUES ('teleops_y', 'gauge', 1)$$),
+	('metric_check', $$INSERT INTO metric (name, node, kind, value) VALUES ('teleops_y', 'one', 'counter', 1)$$),
+	('metric_check1', $$INSERT INTO metric (name, kind, value, bounds, counts) VALUES ('teleops_y', 'histogram', 1, '{1,2}', '{0,0}')$$),
+	('metric_check1', $$INSERT INTO metric (name, kind, value, counts) VALUES ('teleops_y', 'counter', 1, '{0}')$$),
 	('outbox_op_check', $$INSERT INTO outbox (op, chat_id, seq) VALUES ('shout', 4001, 2)$$),
 	('outbox_check', $$INSERT INTO outbox (op, chat_id) VALUES ('send', 4001)$$),
 	('outbox_check', $$INSERT INTO outbox (op, seq) VALUES ('edit', 2)$$),

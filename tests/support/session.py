@@ -27,7 +27,8 @@ def engine(db, name, queues=("default",)):
 def step(e, want=0, tasks=(), text="done", attempts=None):
     """Finishes tasks and claims as many as wanted: [(what, task)]. A task's attempt is its first, unless attempts says so by task."""
     n = len(tasks)
-    return e("SELECT what, task_id FROM engine_step(p_engine => %s, p_epoch => %s, p_extend => true, p_want => %s, p_started => '{}', p_task => %s::bigint[], "
+    return e("SELECT what, task_id FROM engine_step(p_engine => %s, p_epoch => %s, p_extend => true, p_want => %s, p_started => '{}', p_live => '{}', "
+             "p_live_text => '{}', p_live_entities => '{}', p_task => %s::bigint[], "
              "p_attempt => %s::integer[], p_state => %s::text[], p_exit => %s::integer[], p_signal => %s::integer[], p_reason => %s::text[], "
              "p_started_at => %s::timestamptz[], p_finished_at => %s::timestamptz[], p_text => %s::text[], p_entities => %s::text[], p_document => %s::text[], "
              "p_output => %s::text[], p_output_bytes => %s::bigint[], p_output_cut => %s::boolean[])",
