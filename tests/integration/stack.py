@@ -207,6 +207,13 @@ class Stack:
         return self.wait(lambda: self.sim.health()["pending"] == 0 and self.sql("SELECT (SELECT count(*) FROM task) + (SELECT count(*) FROM outbox)")[0][0] == 0,
                          timeout, 0.1)
 
+    def calm(self):
+        """What a failed test left behind is not to fail those after it."""
+        if self.count("task") + self.count("outbox"):
+            self.sql("DELETE FROM task WHERE state = 'queued'; UPDATE task SET state = 'cancelling' WHERE state <> 'cancelling'; NOTIFY cancel")
+            if not self.settled(20):
+                self.sql("DELETE FROM outbox")
+
     def logged(self, name):
         with open(os.path.join(self.dir, "log", f"{name}.log"), encoding="utf-8", errors="replace") as f:
             return f.read()
