@@ -5,7 +5,7 @@
 #include <json-c/json.h>
 
 /* jsonb sorts keys by length; people look for the name first, and expect people before commands. */
-static const char *const sections[] = {"organizations", "groups", "roles", "users", "commands", "grants", "schedules"};
+static const char *const sections[] = {"organizations", "groups", "roles", "users", "queues", "commands", "grants", "schedules"};
 
 static struct json_object *in_order(struct json_object *all)
 {
@@ -14,6 +14,10 @@ static struct json_object *in_order(struct json_object *all)
 	for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
 		if (json_object_object_get_ex(all, sections[i], &list))
 			json_object_object_add(out, sections[i], json_object_get(list));
+	/* A section this list has forgotten is not to be lost. */
+	json_object_object_foreach(all, section, rest)
+		if (!json_object_object_get_ex(out, section, NULL))
+			json_object_object_add(out, section, json_object_get(rest));
 	return out;
 }
 

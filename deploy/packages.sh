@@ -16,6 +16,11 @@ missing_packages() {
 	done
 }
 
+# postgresql_major: of the servers that are installed the newest, which the tests' own clusters use.
+postgresql_major() {
+	find /usr/lib/postgresql -mindepth 3 -path '*/bin/postgres' 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1
+}
+
 # install_packages NAME...: nothing of it may start a server of its own, so a policy forbids it meanwhile.
 install_packages() {
 	local policy=/usr/sbin/policy-rc.d ours=no rc

@@ -117,21 +117,24 @@ static void complete_environment(const struct supervision *s)
 	*e = NULL;
 }
 
+/* Looks up in system files or further away, with memory and descriptors the command's limits may not leave: so before they hold. */
+static bool take_groups(const struct supervision *s)
+{
+	return !s->user || !initgroups(s->user->pw_name, s->user->pw_gid);
+}
+
 static bool become_user(const struct supervision *s)
 {
 	if (!s->user)
 		return true;
-	return !initgroups(s->user->pw_name, s->user->pw_gid) && !setgid(s->user->pw_gid) && !setuid(s->user->pw_uid) &&
-	    (s->user->pw_uid == 0 || setuid(0) != 0);
+	return !setgid(s->user->pw_gid) && !setuid(s->user->pw_uid) && (s->user->pw_uid == 0 || setuid(0) != 0);
 }
 
-/* In the child: everything between fork and exec. Says through fd what went wrong, as text. */
-static void become_command(const struct supervision *s, int fd)
+/* In the child: everything between fork and exec. Comes back only with the step that failed, errno telling why. */
+static const char *become_command(const struct supervision *s)
 {
-	const char *step = "cannot start";
-	sigset_t none;
-	char text[RUN_WHY_MOST];
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	sigset_t none;
 
 	sigemptyset(&none);
 	for (int sig = 1; sig < NSIG; sig++)
@@ -139,26 +142,33 @@ static void become_command(const struct supervision *s, int fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	umask(077);
-	if (null >= 0 && dup2(null, 0) == 0 && dup2(s->job->output, 1) == 1 && dup2(s->job->output, 2) == 2) {
-		step = "cannot set its limits";
-		if (policy_limit(&s->policy) == TELE_OK) {
-			step = "cannot become its user";
-			if (become_user(s)) {
-				/* Cleared by a change of user, so only now: when the supervisor is killed, this goes too. */
-				prctl(PR_SET_PDEATHSIG, SIGKILL);
-				prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-				prctl(PR_SET_DUMPABLE, 0);
-				step = "cannot enter its directory";
-				if (!chdir(s->directory)) {
-					step = "cannot be executed";
-					close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-					execve(s->program, s->job->argv, s->job->envp);
-				}
-			}
-		}
-	}
+	if (null < 0 || dup2(null, 0) != 0 || dup2(s->job->output, 1) != 1 || dup2(s->job->output, 2) != 2)
+		return "cannot start";
+	if (!take_groups(s))
+		return "cannot take its user's groups";
+	if (policy_limit(&s->policy) != TELE_OK)
+		return "cannot set its limits";
+	if (!become_user(s))
+		return "cannot become its user";
+	/* Cleared by a change of user, so only now: when the supervisor is killed, this goes too. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (chdir(s->directory))
+		return "cannot enter its directory";
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	execve(s->program, s->job->argv, s->job->envp);
+	return "cannot be executed";
+}
+
+/* What went wrong goes through the pipe, as text. */
+static void run_command(const struct supervision *s, int pipe_fd)
+{
+	const char *step = become_command(s);
+	char text[RUN_WHY_MOST];
+
 	snprintf(text, sizeof text, "%s: %s", step, strerror(errno));
-	if (write(fd, text, strlen(text)) < 0)
+	if (write(pipe_fd, text, strlen(text)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -174,7 +184,7 @@ static enum tele_err start(struct supervision *s)
 		return cannot(s, "no pipe: %s", strerror(errno));
 	s->pid = fork();
 	if (s->pid == 0)
-		become_command(s, ends[1]);
+		run_command(s, ends[1]);
 	close(ends[1]);
 	if (s->pid < 0) {
 		close(ends[0]);

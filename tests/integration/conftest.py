@@ -26,6 +26,7 @@ def shared(stage):
 @pytest.fixture
 def stack(shared):
     shared.sim.call("/sim/faults", method="DELETE")
+    shared.calm()
     shared.sim.call("/sim/reset", {})
     shared.sim.call("/sim/start", {"people": [4001, 4002, 4003, 4004, 4011, 4012, 4013, *range(5001, 5051)]})
     shared.sql("UPDATE chat SET blocked_at = NULL; DELETE FROM outbox_dead; DELETE FROM join_request")

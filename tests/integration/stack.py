@@ -94,6 +94,13 @@ def example(marks):
     }
 
 
+def complaints(log):
+    """What a sanitizer or Python said in a log, each with the lines that tell where."""
+    lines = log.splitlines()
+    return ["\n".join(lines[i:i + 12]) for i, line in enumerate(lines)
+            if ("Sanitizer" in line and not line.startswith("SUMMARY")) or "runtime error:" in line or line.startswith("Traceback")]
+
+
 def stage_programs():
     """make install into a directory, with what the demo adds; once for all stacks of a run."""
     stage = tempfile.mkdtemp(prefix="tele-stage.", dir="/var/tmp")
@@ -150,11 +157,10 @@ class Stack:
     def stop(self):
         """Stops it; what a sanitizer had to say, if it was built with one, fails the test."""
         self.control(os.path.join(self.dir, "app/demo"), "stop")
-        said = [line for name in (*PARTS, "telepoll", "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
-                for line in self.logged(name).splitlines()
-                if "Sanitizer" in line or "runtime error:" in line or "Traceback" in line]
+        said = [f"{name}:\n{report}" for name in (*PARTS, "telepoll", "simulator") if os.path.exists(os.path.join(self.dir, "log", f"{name}.log"))
+                for report in complaints(self.logged(name))]
         self.control(os.path.join(self.dir, "app/demo"), "reset")
-        assert said == [], said
+        assert not said, "\n".join(said)
 
     # -- looking and touching
 
@@ -202,6 +208,13 @@ class Stack:
         """Nothing left to deliver, to do, or to send."""
         return self.wait(lambda: self.sim.health()["pending"] == 0 and self.sql("SELECT (SELECT count(*) FROM task) + (SELECT count(*) FROM outbox)")[0][0] == 0,
                          timeout, 0.1)
+
+    def calm(self):
+        """What a failed test left behind is not to fail those after it."""
+        if self.count("task") + self.count("outbox"):
+            self.sql("DELETE FROM task WHERE state = 'queued'; UPDATE task SET state = 'cancelling' WHERE state <> 'cancelling'; NOTIFY cancel")
+            if not self.settled(20):
+                self.sql("DELETE FROM outbox")
 
     def logged(self, name):
         with open(os.path.join(self.dir, "log", f"{name}.log"), encoding="utf-8", errors="replace") as f:

@@ -43,7 +43,7 @@ def test_its_cancel_button_ends_all_of_it(stack):
                                "parameters": [{"name": "name", "type": "text", "required": True}]}]})
     stack.sim.say(4001, "/tree yew")
     assert stack.wait(lambda: bots(stack, 4001) and "yew is here" in bots(stack, 4001)[0]["text"], 10)
-    assert "no task" in press(stack, 4002, "Cancel", chat=4001)
+    assert "no task" in press(stack, 4002, "Cancel", chat=4001, settle=False)
     message = bots(stack, 4001)[0]
     query = stack.sim.press(4001, message["message_id"], keys(message)["Cancel"])["callback_query_id"]
     assert stack.wait(lambda: stack.sim.call(f"/sim/callback/{query}").get("answer"), 5)
@@ -98,6 +98,7 @@ def limited(stage):
     s.stop()
 
 
+@pytest.mark.timing
 def test_a_hundred_at_once_with_telegrams_limits(limited):
     """100 tasks that print 50 lines a second each: no 429, every end arrives, and another chat is answered at once."""
     stack = limited

@@ -130,8 +130,8 @@ def test_a_document_survives_the_senders_death_and_telegrams_anger(stack):
     for kind in ("500", "reset", "429"):
         stack.sim.fault(kind, method="sendDocument", count=1)
     stack.sim.say(4001, "/flood 30000")
-    stack.sim.say(4001, "/echo behind it")
     assert stack.wait(lambda: stack.sim.calls("sendDocument"), 10)
+    stack.sim.say(4001, "/echo behind it")
     stack.kill("telesender")
     assert stack.settled(60)
     documents = [m for m in stack.sim.messages(4001) if "document" in m]

@@ -15,13 +15,14 @@ def keys(message):
     return {b["text"]: b["callback_data"] for row in rows for b in row}
 
 
-def press(stack, who, button, chat=None, message=None):
-    """Presses a button of the bot's last message (or of one given); what Telegram shows to who pressed."""
+def press(stack, who, button, chat=None, message=None, settle=True):
+    """Presses a button of the bot's last message (or of one given); what Telegram shows to who pressed. settle: nothing else runs."""
     message = message or last(stack, chat or who)
     data = keys(message).get(button, button)
     query = stack.sim.press(who, message["message_id"], data, chat=chat)["callback_query_id"]
     assert stack.wait(lambda: stack.sim.call(f"/sim/callback/{query}").get("answer"), 10), "the press was not answered"
-    stack.settled()
+    if settle:
+        stack.settled()
     return stack.sim.call(f"/sim/callback/{query}")["answer"]["text"]
 
 

@@ -65,6 +65,12 @@ def test_policies(stack):
         said = ask(stack, "/limits")
         nobody = subprocess.run(["id", "-u", "nobody"], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
         assert f"Uid:\t{nobody}\t" in said and "Max open files            17" in said and "536870912" in said
+        # The command's limits are its own: who it becomes was looked up before they held.
+        policy(stack, "cat", "user = postgres\nmax_open_files = 4\nmax_memory = 16\n")
+        said = ask(stack, "/limits")
+        groups = subprocess.run(["id", "-G", "postgres"], stdout=subprocess.PIPE, check=True).stdout.split()
+        listed = next(line for line in said.splitlines() if line.startswith("Groups:")).encode().split()[1:]
+        assert sorted(listed) == sorted(groups) and "Max open files            4 " in said, said
         for text, why in (("user = nobody-of-that-name\n", "nobody-of-that-name"), ("colour = red\n", "unknown key"), ("user\n", "key = value")):
             policy(stack, "cat", text)
             assert why in ask(stack, "/limits"), text

@@ -4,6 +4,8 @@ import time
 import pytest
 from stack import CROWD, Stack
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture(scope="module")
 def paced(stage):

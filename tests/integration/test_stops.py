@@ -55,6 +55,7 @@ class Traffic:
             t.join()
 
 
+@pytest.mark.timing
 def test_telebots_are_restarted_in_turn_without_one_failed_webhook(own):
     traffic = Traffic(own)
     for _ in range(2):
@@ -123,6 +124,7 @@ def test_hup_makes_an_engine_serve_another_queue_and_telebot_take_another_secret
         s.stop()
 
 
+@pytest.mark.timing
 def test_a_full_disk_is_survived(stage):
     """PostgreSQL's data on a small file system, filled to the last byte while updates come."""
     directory = f"/var/lib/teleops-demo/full-{os.getpid()}"

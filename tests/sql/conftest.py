@@ -1,11 +1,10 @@
 import os
-import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from support.cluster import BUILD, SOURCE, Cluster  # noqa: E402
+from support.cluster import Cluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +12,7 @@ def cluster():
     c = Cluster()
     try:
         c.make_databases()
-        subprocess.run([os.path.join(BUILD, "teleops"), "migrate"], check=True, stdout=subprocess.DEVNULL,
-                       env={"TELEOPS_CONFIG": "/dev/null", "TELEOPS_DATABASE": c.conninfo(), "TELEOPS_APP_DATABASE": c.conninfo(database="teleapp"),
-                            "TELEOPS_SCHEMA_DIR": os.path.join(SOURCE, "schema")})
+        c.migrate()
         yield c
     finally:
         c.stop()

@@ -13,10 +13,10 @@ BUILD = os.environ.get("TELEOPS_BUILD_DIR", SOURCE)
 
 
 def pg_bin():
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"), key=lambda p: int(p.split("/")[4]))
     if not found:
         raise RuntimeError("no PostgreSQL below /usr/lib/postgresql; install the package postgresql")
-    return found[-1]
+    return os.path.dirname(found[-1])
 
 
 def as_postgres(*argv):
@@ -67,6 +67,17 @@ class Cluster:
         for name in ("telemanager", "teleapp"):
             self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", user="postgres", database="postgres")
             self.sql(f"CREATE DATABASE {name} OWNER teleops_owner", user="postgres", database="postgres")
+
+    def teleops(self, *argv, **env):
+        """The operator's tool on this cluster."""
+        return subprocess.run([os.path.join(BUILD, "teleops"), *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120,
+                              env={"TELEOPS_CONFIG": "/dev/null", "TELEOPS_DATABASE": self.conninfo(),
+                                   "TELEOPS_APP_DATABASE": self.conninfo(database="teleapp"), "TELEOPS_SCHEMA_DIR": os.path.join(SOURCE, "schema"), **env})
+
+    def migrate(self):
+        done = self.teleops("migrate")
+        if done.returncode:
+            raise RuntimeError(f"teleops migrate: {done.stderr}")
 
     def stop(self):
         try:

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION partitions_ahead(p_months integer DEFAULT 3) RETURNS 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
 	m date;
+	upto timestamptz;
 	made integer := 0;
 	part text;
 BEGIN
@@ -13,8 +14,12 @@ BEGIN
 		m := (date_trunc('month', now()) + i * interval '1 month')::date;
 		part := 'task_history_' || to_char(m, 'YYYY_MM');
 		CONTINUE WHEN to_regclass(part) IS NOT NULL;
-		EXECUTE format('CREATE TABLE %I PARTITION OF task_history FOR VALUES FROM (%L) TO (%L)',
-			part, m::timestamptz, (m + interval '1 month')::timestamptz);
+		upto := m + interval '1 month';
+		-- What came before its month is in the default partition and moves: else the month could never be made.
+		EXECUTE format('CREATE TABLE %I (LIKE task_history INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part);
+		EXECUTE format('WITH early AS (DELETE FROM task_history_default WHERE finished_at >= $1 AND finished_at < $2 RETURNING *)
+			INSERT INTO %I SELECT * FROM early', part) USING m::timestamptz, upto;
+		EXECUTE format('ALTER TABLE task_history ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, m::timestamptz, upto);
 		EXECUTE format('COMMENT ON TABLE %I IS %L', part, 'Finished tasks of ' || to_char(m, 'YYYY-MM'));
 		made := made + 1;
 	END LOOP;

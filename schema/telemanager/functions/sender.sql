@@ -160,9 +160,10 @@ CREATE OR REPLACE FUNCTION bot_seen(p_bot_id bigint, p_username text, p_name tex
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	UPDATE bot_status SET seen_at = now();
-	-- Only a change of name makes a new catalogue version.
-	UPDATE bot_status SET bot_id = p_bot_id, username = p_username, name = p_name
-	WHERE (bot_id, username, name) IS DISTINCT FROM (p_bot_id, p_username, p_name);
+	-- Only a change of name makes a new catalogue version: its trigger counts statements, not rows.
+	IF EXISTS (SELECT FROM bot_status WHERE (bot_id, username, name) IS DISTINCT FROM (p_bot_id, p_username, p_name)) THEN
+		UPDATE bot_status SET bot_id = p_bot_id, username = p_username, name = p_name;
+	END IF;
 END $$;
 COMMENT ON FUNCTION bot_seen(bigint, text, text) IS 'Notes what getMe said';
 
