@@ -52,11 +52,12 @@ SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'nor while it is parked');
 
 -- Rights are looked at again when a task is claimed.
 UPDATE task SET parked = '';
-UPDATE app_user SET enabled = false WHERE login = 'ada';
-SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'who was switched off meanwhile runs nothing');
+CREATE TEMPORARY TABLE withdrawn AS SELECT role_id, command_id, constraints, chat_id FROM role_command WHERE command_id = pg_temp.command_id('run');
+DELETE FROM role_command WHERE command_id = pg_temp.command_id('run');
+SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'what may no longer be run does not run');
 SELECT results_eq('SELECT state, reason FROM task_history WHERE id = ' || :a, $$VALUES ('refused', 'right withdrawn')$$, 'the task is refused');
 SELECT is(pg_temp.waiting(4001), ARRAY[say('refused', '{"command": "run"}')], 'and the chat told');
-UPDATE app_user SET enabled = true WHERE login = 'ada';
+INSERT INTO role_command (role_id, command_id, constraints, chat_id) SELECT * FROM withdrawn;
 SELECT pg_temp.order_task('run') AS a \gset
 UPDATE command SET enabled = false WHERE name = 'run';
 SELECT is(pg_temp.claim(:one_id, :one_epoch), '{}', 'a command switched off meanwhile does not run');
