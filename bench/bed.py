@@ -21,17 +21,33 @@ COMMANDS = {
                   "parameters": [{"name": "text", "type": "text", "required": True}]}],
     "grants": [{"role": "bench", "command": "note"}, {"role": "bench", "command": "say"}],
 }
+# Who has written before: with them nothing new is learnt, and no menu waits to be sent.
 PEOPLE_SQL = """
 WITH person AS (
     INSERT INTO app_user (login, first_name) SELECT 'p' || n, 'Person ' || n FROM generate_series(0, %(many)s - 1) n RETURNING id, login
 ), account AS (
-    INSERT INTO telegram_account (telegram_id, user_id) SELECT %(first)s + substr(login, 2)::bigint, id FROM person
+    INSERT INTO telegram_account (telegram_id, user_id, username, name, language)
+    SELECT n.id, p.id, 'jtesterson' || n.id, 'Jonathan Testerson', 'en' FROM person p, LATERAL (SELECT %(first)s + substr(p.login, 2)::bigint AS id) n
+    RETURNING telegram_id
+), home AS (
+    INSERT INTO chat (chat_id, type, title) SELECT telegram_id, 'private', 'Jonathan' FROM account
 )
 INSERT INTO user_role (user_id, role_id) SELECT p.id, r.id FROM person p, role r WHERE r.name = 'bench'"""
+MENUS_SQL = """
+INSERT INTO menu (telegram_id, version, commands)
+SELECT a.telegram_id, v.version, menu_commands(a.user_id, a.telegram_id, a.language) FROM telegram_account a, rights_version v
+ON CONFLICT (telegram_id) DO UPDATE SET version = excluded.version, commands = excluded.commands;
+UPDATE rights_version SET menus = version"""
 # An engine that is alive as far as the database can tell, and never asks for anything.
 ENGINES_SQL = """
 INSERT INTO engine (name, epoch, queues, slots, started_at, lease_until)
 SELECT q, 1, ARRAY[q], 50, now(), now() + interval '1 day' FROM unnest(%(queues)s::text[]) q"""
+
+
+def message(stack, n, text):
+    """A message of the nth of them, as Telegram tells it."""
+    name = {"id": FIRST_ID + n, "first_name": "Jonathan", "last_name": "Testerson", "username": f"jtesterson{FIRST_ID + n}"}
+    return stack.message(FIRST_ID + n, text, **{"from": {**name, "is_bot": False, "language_code": "en"}, "chat": {**name, "type": "private"}})
 
 
 class BenchStack(Stack):
@@ -39,6 +55,7 @@ class BenchStack(Stack):
         try:
             self.apply(COMMANDS)
             self.sql(PEOPLE_SQL, {"many": PEOPLE, "first": FIRST_ID})
+            self.sql(MENUS_SQL)
             self.simulate_engines(["held"])
             self.sql("ANALYZE")
             if self.env["DEMO_CHAT_URL"]:

@@ -209,12 +209,13 @@ class Admission:
         ids = range(self.next, self.next + self.updates)
         self.next += self.updates
         people = [FIRST_ID + n % PEOPLE for n in ids]
-        same = {"username": "", "first_name": "X", "last_name": "", "language": "", "chat_type": "private", "chat_title": "", "thread_id": 0, "message_id": 1,
-                "action": "run", "command_id": self.command, "args": '{"text": "x"}', "line": "/note x", "reply": "", "extra": ""}
+        same = {"first_name": "Jonathan", "last_name": "Testerson", "language": "en", "chat_type": "private", "chat_title": "Jonathan", "thread_id": 0,
+                "message_id": 1, "action": "run", "command_id": self.command, "args": '{"text": "x"}', "line": "/note x", "reply": "", "extra": ""}
         told = {f"p_{key}": [value] * self.updates for key, value in same.items()}
         self.cur.execute("SELECT version FROM catalogue_version")
         version = self.cur.fetchone()[0]
-        outcomes = self.admit.call(self.cur, p_version=version, p_update_id=list(ids), p_from_id=people, p_chat_id=people, **told)
+        outcomes = self.admit.call(self.cur, p_version=version, p_update_id=list(ids), p_from_id=people, p_chat_id=people,
+                                   p_username=[f"jtesterson{p}" for p in people], **told)
         if set(outcomes) != {("task",)}:
             raise RuntimeError(f"admission made {set(outcomes)} of commands")
 

@@ -3,13 +3,14 @@ import os
 import time
 
 import machine
-from bed import FIRST_ID, NO_RATES
+from bed import NO_RATES, message
 from figures import Bar, Section, number, table
 from stack import free_ports
 
 PROGRAMS = ("telebot", "telemanager", "teleengine", "telesender")
 BESIDE = ("nginx", "postgres")
 MEMORY_MIB, CORE_PERCENT = 40, 1
+HTTPS = "api_base with https"
 
 
 def look(stack, seconds):
@@ -29,14 +30,15 @@ def look(stack, seconds):
 
 def busy(stack, updates):
     """Some work, so that what stays allocated after it shows."""
-    stack.post_all({"update_id": stack.number(), "message": stack.message(FIRST_ID + n, f"/say {n}")} for n in range(updates))
+    stack.post_all({"update_id": stack.number(), "message": message(stack, n, f"/say {n}")} for n in range(updates))
     if not stack.settled(120):
         raise RuntimeError(f"{updates} updates were not done within two minutes; see the logs in {stack.dir}/log")
     time.sleep(2)
 
 
 def towards_https(bed, seconds):
-    """A sender that speaks TLS holds the system's trust store. Here it meets a certificate it does not trust, and asks again each 10 s."""
+    """A sender that speaks TLS holds the system's trust store. Here it meets a certificate it does not trust, so only the memory counts:
+    it goes on asking, which is not idleness."""
     admin = free_ports(1)[0]
     stack = bed.stack(TELEOPS_ADMIN_PORT=admin, TELEOPS_API_BASE=f"https://127.0.0.1:{admin}")
     if not stack.wait(lambda: "getme_failed" in stack.logged("telesender"), 20):
@@ -57,12 +59,13 @@ def measure(bed):
     cores = others.cores()
     settings = f"Default settings, without send rates; {seconds} s each. {machine.versions(stack)}."
     bed.drop(stack)
-    looks["api_base with https"] = towards_https(bed, 15 if bed.quick else seconds)
-    rows = [[name if n == 0 else "", state, looks[state][name][0], number(looks[state][name][1], 1), number(looks[state][name][2], 3)]
+    looks[HTTPS] = towards_https(bed, 15)
+    rows = [[name if n == 0 else "", state, looks[state][name][0], number(looks[state][name][1], 1), "" if state == HTTPS else number(looks[state][name][2], 3)]
             for name in (*PROGRAMS, "the four together", *BESIDE) for n, state in enumerate(looks)]
-    worst = [max(looks[state]["the four together"][i] for state in looks) for i in (1, 2)]
+    four = {state: found["the four together"] for state, found in looks.items()}
     return Section(settings, [
         table(["", "when", "processes", "PSS, MiB", "% of a core"], rows),
         f"Processor time is the kernel's count per thread (schedstat), so that it shows well below a clock tick. Other programs used {cores:.2f} cores meanwhile.",
-    ], [Bar("memory of the four, largest of the three", worst[0], "MiB PSS", most=MEMORY_MIB, digits=1),
-        Bar("processor time of the four, largest of the three", worst[1], "% of a core", most=CORE_PERCENT, digits=3)])
+    ], [Bar("memory of the four, the largest", max(mib for _, mib, _ in four.values()), "MiB PSS", most=MEMORY_MIB, digits=1),
+        Bar("processor time of the four, the largest", max(share for state, (_, _, share) in four.items() if state != HTTPS), "% of a core",
+            most=CORE_PERCENT, digits=3)])

@@ -38,6 +38,16 @@ class Bare:
         with open(os.path.join(self.dir, "log/nginx.log"), "ab") as log:
             self.processes.append(subprocess.Popen(["nginx", "-c", os.path.join(self.dir, "etc/nginx.conf"), "-p", os.path.join(self.dir, "nginx"),
                                                     "-e", "stderr"], stdout=log, stderr=log))
+        if not stack.wait(self.listens, 20):
+            self.stop()
+            raise RuntimeError(f"nginx did not start; see {self.dir}/log/nginx.log")
+
+    def listens(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1):
+                return True
+        except OSError:
+            return False
 
     def configure(self, stack, ports, path):
         for name in ("nginx.conf", "teleops.conf"):
@@ -99,11 +109,7 @@ def measure(bed):
     try:
         port = int(stack.env["TELEOPS_WEBHOOK_PORT"])
         load(stack, bare.port, 1)
-        for _ in range(10):
-            load(stack, port, 2)
-            if stack.count("chat") == PEOPLE:
-                break
-        stack.sql("ANALYZE")
+        admitted(stack, port, 3)
         runs = [(load(stack, bare.port, seconds), admitted(stack, port, seconds)) for _ in range(rounds)]
         memory = machine.pss(machine.tree(stack.pid("telebot"))) / 1024
     finally:
@@ -115,7 +121,7 @@ def measure(bed):
             for j, what, digits in ((0, "updates/s", 0), (1, "p50, ms", 2), (2, "p99, ms", 2))]
     rows.append(["TeleBot ÷ nginx + libfcgi, pair by pair", *spread(ratios)])
     settings = f"{rounds} pairs of {seconds} s, {CONNECTIONS} connections with TLS, kept; {PEOPLE:,} people, each update a `/note` of another one, in a queue " \
-               f"that no engine asks for; writers 2, batch 64. {machine.version('wrk')} of wrk on the same cores. {machine.versions(stack)}."
+               f"that no engine asks for; writers 2, batch 64. wrk {machine.version('wrk')} on the same cores. {machine.versions(stack)}."
     return Section(settings, [
         table(["", "median", "min", "max"], rows),
         "Every update goes the whole way: secret, parsing, rights, deduplication, task, audit, commit, bell; answers and rows are counted against each "

@@ -6,9 +6,8 @@ import statistics
 import time
 
 import machine
-from bed import FIRST_ID, NO_RATES
+from bed import FIRST_ID, NO_RATES, message
 from figures import Bar, Section, number, percentile, spread, table
-from stack import SECRET, TOKEN
 
 LIMIT_MS = 15
 PAUSE_S, PAUSE_MORE_S = 0.08, 0.06  # longer than an answer takes: one is under way at a time
@@ -42,7 +41,7 @@ class Line:
 
     def say(self, n):
         """Another person each time, so that no chat's own limit is met."""
-        update = {"update_id": self.stack.number(), "message": self.stack.message(FIRST_ID + n, f"/say hi {n}")}
+        update = {"update_id": self.stack.number(), "message": message(self.stack, n, f"/say hi {n}")}
         body = json.dumps(update).encode()
         posted = time.time()
         status, _, _ = self.stack.post(body, connection=self.connection)
@@ -75,9 +74,10 @@ def simulator_share(stack, count):
     for n in range(count):
         body = json.dumps({"chat_id": FIRST_ID + n, "text": "bare"})
         sent.append(time.time())
-        connection.request("POST", f"/bot{TOKEN}/sendMessage", body=body, headers={"Content-Type": "application/json"})
-        if connection.getresponse().read()[:11] != b'{"ok": true':
-            raise RuntimeError("the simulator refused")
+        connection.request("POST", f"/bot{stack.env['TELEOPS_BOT_TOKEN']}/sendMessage", body=body, headers={"Content-Type": "application/json"})
+        answer = connection.getresponse().read()
+        if not json.loads(answer)["ok"]:
+            raise RuntimeError(f"the simulator refused: {answer.decode()}")
         whole.append(1000 * (time.time() - sent[-1]))
         time.sleep(0.02)
     connection.close()
