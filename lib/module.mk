@@ -20,6 +20,9 @@ libteleops_a_SOURCES = \
 	lib/session.c lib/session.h \
 	lib/password.c lib/password.h \
 	lib/update.c lib/update.h \
+	lib/decimal.c lib/decimal.h \
+	lib/pattern.c lib/pattern.h \
+	lib/seal.c lib/seal.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \
 	lib/admit.c lib/admit.h \

@@ -7,6 +7,7 @@ UNIT_TESTS = \
 	tests/unit/test_cmdline \
 	tests/unit/test_conf \
 	tests/unit/test_db \
+	tests/unit/test_decimal \
 	tests/unit/test_decide \
 	tests/unit/test_expand \
 	tests/unit/test_json \
@@ -15,6 +16,8 @@ UNIT_TESTS = \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
+	tests/unit/test_pattern \
+	tests/unit/test_seal \
 	tests/unit/test_secret \
 	tests/unit/test_task \
 	tests/unit/test_telegram \
@@ -26,7 +29,7 @@ UNIT_TESTS = \
 	tests/unit/test_result
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
 
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
@@ -46,6 +49,9 @@ tests_unit_test_conf_LDADD = $(UNIT_LDADD)
 tests_unit_test_db_SOURCES = tests/unit/test_db.c
 tests_unit_test_db_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_db_LDADD = $(UNIT_LDADD)
+tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
+tests_unit_test_decimal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_decimal_LDADD = $(UNIT_LDADD)
 tests_unit_test_decide_SOURCES = tests/unit/test_decide.c
 tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decide_LDADD = $(UNIT_LDADD)
@@ -70,6 +76,12 @@ tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)
+tests_unit_test_pattern_SOURCES = tests/unit/test_pattern.c
+tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pattern_LDADD = $(UNIT_LDADD)
+tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
+tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_seal_LDADD = $(UNIT_LDADD)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
 tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LDADD)
