@@ -125,13 +125,27 @@ static bool become_user(const struct supervision *s)
 	    (s->user->pw_uid == 0 || setuid(0) != 0);
 }
 
+/* In the child: input from nowhere, output to the engine, secrets on 3, nothing else. *fd moves out of the way. */
+static bool arrange_descriptors(const struct supervisor_job *job, int *fd)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), high = fcntl(*fd, F_DUPFD_CLOEXEC, 10);
+
+	if (high >= 0)
+		*fd = high;
+	if (null < 0 || high < 0 || dup2(null, 0) != 0 || dup2(job->output, 1) != 1 || dup2(job->output, 2) != 2)
+		return false;
+	if (job->secret < 0)
+		return true;
+	/* Onto itself dup2 would leave the flag that closes it. */
+	return job->secret == 3 ? !fcntl(3, F_SETFD, 0) : dup2(job->secret, 3) == 3;
+}
+
 /* In the child: everything between fork and exec. Says through fd what went wrong, as text. */
 static void become_command(const struct supervision *s, int fd)
 {
 	const char *step = "cannot start";
 	sigset_t none;
 	char text[RUN_WHY_MOST];
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	sigemptyset(&none);
 	for (int sig = 1; sig < NSIG; sig++)
@@ -139,7 +153,7 @@ static void become_command(const struct supervision *s, int fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	umask(077);
-	if (null >= 0 && dup2(null, 0) == 0 && dup2(s->job->output, 1) == 1 && dup2(s->job->output, 2) == 2) {
+	if (arrange_descriptors(s->job, &fd)) {
 		step = "cannot set its limits";
 		if (policy_limit(&s->policy) == TELE_OK) {
 			step = "cannot become its user";
@@ -151,7 +165,7 @@ static void become_command(const struct supervision *s, int fd)
 				step = "cannot enter its directory";
 				if (!chdir(s->directory)) {
 					step = "cannot be executed";
-					close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+					close_range(s->job->secret < 0 ? 3 : 4, ~0U, CLOSE_RANGE_CLOEXEC);
 					execve(s->program, s->job->argv, s->job->envp);
 				}
 			}
@@ -176,6 +190,9 @@ static enum tele_err start(struct supervision *s)
 	if (s->pid == 0)
 		become_command(s, ends[1]);
 	close(ends[1]);
+	/* Whatever else happens, it is the command's alone now. */
+	if (s->job->secret >= 0)
+		close(s->job->secret);
 	if (s->pid < 0) {
 		close(ends[0]);
 		return cannot(s, "cannot fork: %s", strerror(errno));

@@ -23,8 +23,9 @@ libteleops_a_SOURCES = \
 	lib/decimal.c lib/decimal.h \
 	lib/pattern.c lib/pattern.h \
 	lib/seal.c lib/seal.h \
-	lib/cmdline.c lib/cmdline.h \
 	lib/catalogue.c lib/catalogue.h \
+	lib/parameter.c lib/parameter.h \
+	lib/cmdline.c lib/cmdline.h \
 	lib/admit.c lib/admit.h \
 	lib/bell.c lib/bell.h \
 	lib/gate.c lib/gate.h \

@@ -20,6 +20,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0015-menus.sql \
 	schema/telemanager/0016-metrics.sql \
 	schema/telemanager/0017-pages.sql \
+	schema/telemanager/0018-parameters.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/grants.sql
 schemafunctionsdir = $(schemadir)/telemanager/functions
@@ -37,6 +38,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/page.sql \
+	schema/telemanager/functions/parameters.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/sender.sql \

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
+	tests/unit/test_parameter \
 	tests/unit/test_pattern \
 	tests/unit/test_seal \
 	tests/unit/test_secret \
@@ -26,7 +27,8 @@ UNIT_TESTS = \
 	tests/unit/test_update \
 	tests/unit/test_lane \
 	tests/unit/test_rate \
-	tests/unit/test_result
+	tests/unit/test_result \
+	tests/unit/test_secrets
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
@@ -76,6 +78,9 @@ tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)
+tests_unit_test_parameter_SOURCES = tests/unit/test_parameter.c
+tests_unit_test_parameter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parameter_LDADD = $(UNIT_LDADD)
 tests_unit_test_pattern_SOURCES = tests/unit/test_pattern.c
 tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pattern_LDADD = $(UNIT_LDADD)
@@ -109,6 +114,9 @@ tests_unit_test_rate_LDADD = $(UNIT_LDADD)
 tests_unit_test_result_SOURCES = tests/unit/test_result.c engine/result.c
 tests_unit_test_result_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_LDADD = $(UNIT_LDADD)
+tests_unit_test_secrets_SOURCES = tests/unit/test_secrets.c engine/secrets.c
+tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
 EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/integration
