@@ -4,7 +4,7 @@ pkglibexec_PROGRAMS += telebot.fcgi telemanager.fcgi
 telebot_fcgi_SOURCES = \
 	cgi/telebot.c \
 	cgi/serve.c cgi/serve.h
-telebot_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) -lm
+telebot_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
 
 telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \

@@ -152,6 +152,8 @@ static void reload(void *context)
 		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", "setting webhook_secret is missing; the former one is used"));
 	}
 	tele_gate_set_rate(t->gate, fresh.person_rate);
+	if (tele_gate_set_key(t->gate, fresh.secret_public_key) != TELE_OK)
+		tele_log(TELE_ERROR, "not_reloaded", tele_str("error", "secret_public_key is no key; the former one is used"));
 	tele_conf_release(&fresh);
 }
 
@@ -185,7 +187,7 @@ int main(int argc, char **argv)
 	    "takes Telegram's webhook. Started by spawn-fcgi, for example:\n"
 	    "  spawn-fcgi -n -s /run/teleops/telebot.sock -- telebot.fcgi\n\n"
 	    "  TERM, INT   takes no new request, finishes those begun\n"
-	    "  HUP         reads its settings again: secret, person_rate, log\n",
+	    "  HUP         reads its settings again: secrets, person_rate, log\n",
 	    {"database", "webhook_secret"}, run};
 
 	return tele_start(&telebot, argc, argv);

@@ -1,7 +1,8 @@
 #include "cli/document.h"
 
-#include "lib/catalogue.h"
 #include "lib/cmdline.h"
+#include "lib/decimal.h"
+#include "lib/parameter.h"
 
 #include <json-c/json.h>
 #include <stdarg.h>
@@ -10,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type { TEXT, INTEGER, NUMBER, BOOLEAN, TEXTS, INTEGERS, OBJECTS, OBJECT, SCALAR };
+enum type { TEXT, INTEGER, NUMBER, BOOLEAN, TEXTS, INTEGERS, OBJECTS, OBJECT, SCALAR, LIMIT };
 
 static const char *const type_names[] = {"a text", "a whole number", "a number", "true or false", "a list of texts", "a list of whole numbers",
-    "a list of objects", "an object", "a text, a number, true or false"};
+    "a list of objects", "an object", "a text, a number, true or false", "a number, or a text for a duration or date"};
 
 /* One key of one kind of object. for TEXT least and most are lengths in characters, for numbers values. */
 struct key {
@@ -93,12 +94,16 @@ static const struct key command_keys[] = {
 };
 static const struct key parameter_keys[] = {
     {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "for name=value and {name}"},
-    {"type", TEXT, true, 1, 16, NULL, "", "text, integer, number, boolean or choice"},
+    {"type", TEXT, true, 1, 16, NULL, "", "text, integer, number, boolean, choice, duration, date, pattern or user"},
     {"required", BOOLEAN, false, 0, 0, NULL, "false", "must be given"},
     {"default", SCALAR, false, 0, 0, NULL, "none", "used when it is not given"},
-    {"minimum", NUMBER, false, 0, 0, NULL, "none", "least value, or length of a text"},
-    {"maximum", NUMBER, false, 0, 0, NULL, "none", "greatest value, or length of a text"},
+    {"minimum", LIMIT, false, 0, 0, NULL, "none", "least value, or length of a text: 5, \"90s\", \"today\""},
+    {"maximum", LIMIT, false, 0, 0, NULL, "none", "greatest value, or length of a text: 9, \"2d\", \"+30d\""},
     {"choices", TEXTS, false, 1, 200, NULL, "[]", "choice: the values"},
+    {"choices_from", TEXT, false, 1, 32, NULL, "none", "choice: name of a command whose output lines are the values"},
+    {"every_s", INTEGER, false, 5, 86400, NULL, "300", "choices_from: how old they may grow, in seconds"},
+    {"pattern", TEXT, false, 1, 1000, NULL, "none", "pattern: regular expression (PCRE2) that a whole value fits"},
+    {"secret", BOOLEAN, false, 0, 0, NULL, "false", "sealed and never shown; a program reads it from descriptor 3"},
     {"help", TEXT, false, 0, 256, NULL, "\"\"", "one line for /help NAME"},
     {0},
 };
@@ -122,9 +127,6 @@ static const struct key schedule_keys[] = {
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: rests"},
     {0},
 };
-
-/* What is known but belongs to a later version: said so, and not taken for a typing mistake. */
-static const char *const later_keys[] = {"secret", "pattern", NULL};
 
 struct check {
 	struct tele_buf *errors;
@@ -211,6 +213,8 @@ static bool has_type(struct json_object *v, enum type type)
 		return json_object_is_type(v, json_type_object);
 	case SCALAR:
 		return json_object_is_type(v, json_type_string) || json_object_is_type(v, json_type_boolean) || is_number(v, NUMBER);
+	case LIMIT:
+		return json_object_is_type(v, json_type_string) || is_number(v, NUMBER);
 	}
 	return false;
 }
@@ -237,14 +241,6 @@ static const struct key *find_key(const struct key *keys, const char *name)
 	return NULL;
 }
 
-static bool is_later(const char *name)
-{
-	for (size_t i = 0; later_keys[i]; i++)
-		if (!strcmp(later_keys[i], name))
-			return true;
-	return false;
-}
-
 /* Every key of an object against its table; false when it is no object at all. */
 static bool check_object(struct check *c, const char *path, const struct key *keys, struct json_object *o)
 {
@@ -262,7 +258,7 @@ static bool check_object(struct check *c, const char *path, const struct key *ke
 		if (k)
 			check_value(c, at, k, v);
 		else
-			complain(c, at, NULL, is_later(name) ? "is not available yet" : "unknown key");
+			complain(c, at, NULL, "unknown key");
 	}
 	for (; keys->name; keys++)
 		if (keys->required && !json_object_object_get_ex(o, keys->name, NULL))
@@ -296,84 +292,183 @@ static bool is_true(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) && json_object_get_boolean(v);
 }
 
-static void check_default(struct check *c, const char *path, struct json_object *o, struct json_object *value)
+static char *unconst(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+/* What TeleBot would have of it, all borrowed from o but the compiled pattern. */
+static void read_parameter(struct json_object *o, struct tele_parameter *p)
 {
 	static const char *const limits[] = {"minimum", "maximum"};
-	struct tele_parameter p = {.type = (char *)(uintptr_t)text_of(o, "type")};
 	struct json_object *choices = list_of(o, "choices"), *v;
-	struct tele_buf out = {0};
+	struct tele_buf why = {0};
 
+	*p = (struct tele_parameter){.name = unconst(text_of(o, "name")), .type = unconst(text_of(o, "type")), .secret = is_true(o, "secret")};
 	for (int i = 0; i < 2; i++)
 		if (json_object_object_get_ex(o, limits[i], &v))
-			*(i ? &p.maximum : &p.minimum) = (char *)(uintptr_t)json_object_get_string(v);
-	p.nchoices = length_of(choices);
-	p.choices = calloc(p.nchoices + 1, sizeof *p.choices);
-	for (size_t i = 0; p.choices && i < p.nchoices; i++)
-		p.choices[i] = (char *)(uintptr_t)json_object_get_string(json_object_array_get_idx(choices, i));
-	if (p.choices && tele_parameter_check(&p, json_object_get_string(value), &out) != TELE_OK)
+			*(i ? &p->maximum : &p->minimum) = unconst(json_object_get_string(v));
+	p->choices = calloc(length_of(choices) + 1, sizeof *p->choices);
+	for (size_t i = 0; p->choices && i < length_of(choices); i++)
+		p->choices[p->nchoices++] = unconst(json_object_get_string(json_object_array_get_idx(choices, i)));
+	p->choices_from = *text_of(o, "choices_from") ? unconst(text_of(o, "choices_from")) : NULL;
+	p->pattern = unconst(text_of(o, "pattern"));
+	if (*p->pattern && tele_pattern_compile(p->pattern, &p->compiled, &why) != TELE_OK)
+		p->compiled = NULL;
+	tele_buf_release(&why);
+}
+
+static void release_parameter(struct tele_parameter *p)
+{
+	free(p->choices);
+	tele_pattern_free(p->compiled);
+}
+
+static void check_default(struct check *c, const char *path, struct json_object *o, const struct tele_parameter *p)
+{
+	struct json_object *value = NULL;
+	struct tele_buf out = {0};
+
+	if (!json_object_object_get_ex(o, "default", &value))
+		return;
+	if (is_true(o, "required"))
+		complain(c, path, "default", "a required parameter cannot have one");
+	else if (p->secret)
+		complain(c, path, "default", "a secret cannot have one: everybody could read it here");
+	else if (!p->choices_from && !(*p->pattern && !p->compiled) && tele_parameter_check(p, json_object_get_string(value), &out) != TELE_OK)
 		complain(c, path, "default", "must be %s", tele_buf_text(&out));
-	free(p.choices);
 	tele_buf_release(&out);
 }
 
-static void check_range(struct check *c, const char *path, struct json_object *o, const char *type)
+/* In which order two limits are to be compared: as numbers, and dates as they stand where both count from nowhere. */
+static void write_limit(const struct tele_parameter *p, const char *limit, struct tele_buf *out)
 {
-	struct json_object *least = NULL, *most = NULL;
-	bool has_least = json_object_object_get_ex(o, "minimum", &least), has_most = json_object_object_get_ex(o, "maximum", &most);
+	struct tele_parameter free_of_limits = {.name = p->name, .type = p->type};
 
-	if (has_least && has_most && json_object_get_double(least) > json_object_get_double(most))
+	if (strcmp(p->type, "duration") && strcmp(p->type, "date"))
+		tele_buf_str(out, limit);
+	else if (tele_parameter_check(&free_of_limits, limit, out) != TELE_OK)
+		tele_buf_reset(out);
+}
+
+static bool is_above(const struct tele_parameter *p, const char *least, const char *most)
+{
+	if (!strcmp(p->type, "date"))
+		return *least >= '0' && *least <= '9' && *most >= '0' && *most <= '9' && strcmp(least, most) > 0;
+	return tele_decimal_is(least) && tele_decimal_is(most) && tele_decimal_compare(least, most) > 0;
+}
+
+/* True: there is one, and it is good; as it is compared in out. */
+static bool check_limit(struct check *c, const char *path, struct json_object *o, const struct tele_parameter *p, const char *key,
+    struct tele_buf *out)
+{
+	bool in_words = !strcmp(p->type, "duration") || !strcmp(p->type, "date");
+	struct json_object *v = NULL;
+
+	if (!json_object_object_get_ex(o, key, &v) || !has_type(v, LIMIT))
+		return false;
+	write_limit(p, json_object_get_string(v), out);
+	if (!in_words && strcmp(p->type, "text") && strcmp(p->type, "integer") && strcmp(p->type, "number"))
+		complain(c, path, key, "means nothing for type %s", p->type);
+	else if (in_words != json_object_is_type(v, json_type_string))
+		complain(c, path, key, "must be a %s for type %s", in_words ? "text" : "number", p->type);
+	else if (!out->len || (!in_words && !tele_decimal_is(tele_buf_text(out))))
+		complain(c, path, key, "must be %s", !strcmp(p->type, "duration") ? "a duration, as 90s, 5m, 1h30m or 2d" :
+			!in_words ? "a number of at most 64 digits" : "a date, as 2026-11-25, today, +30d or monday");
+	else
+		return true;
+	return false;
+}
+
+static void check_range(struct check *c, const char *path, struct json_object *o, const struct tele_parameter *p)
+{
+	struct tele_buf least = {0}, most = {0};
+	bool has_least = check_limit(c, path, o, p, "minimum", &least), has_most = check_limit(c, path, o, p, "maximum", &most);
+
+	if (has_least && has_most && is_above(p, tele_buf_text(&least), tele_buf_text(&most)))
 		complain(c, path, "minimum", "is above the maximum");
-	if ((has_least || has_most) && (!strcmp(type, "boolean") || !strcmp(type, "choice")))
-		complain(c, path, has_least ? "minimum" : "maximum", "means nothing for type %s", type);
+	tele_buf_release(&least);
+	tele_buf_release(&most);
+}
+
+/* Keys that mean something for one type only, and which that type needs. */
+static void check_own_keys(struct check *c, const char *path, const struct tele_parameter *p)
+{
+	struct tele_pattern *compiled = NULL;
+	struct tele_buf why = {0};
+	bool choice = !strcmp(p->type, "choice"), pattern = !strcmp(p->type, "pattern");
+
+	if (choice && !p->nchoices && !p->choices_from)
+		complain(c, path, "choices", "is missing: a choice needs some, or choices_from");
+	else if (p->nchoices && p->choices_from)
+		complain(c, path, "choices_from", "and choices exclude each other");
+	else if (!choice && (p->nchoices || p->choices_from))
+		complain(c, path, p->nchoices ? "choices" : "choices_from", "means nothing for type %s", p->type);
+	if (pattern && !*p->pattern)
+		complain(c, path, "pattern", "is missing: type pattern needs one");
+	else if (!pattern && *p->pattern)
+		complain(c, path, "pattern", "means nothing for type %s", p->type);
+	else if (pattern && tele_pattern_compile(p->pattern, &compiled, &why) == TELE_INVALID)
+		complain(c, path, "pattern", "%s", tele_buf_text(&why));
+	if (p->secret && strcmp(p->type, "text") && strcmp(p->type, "integer") && strcmp(p->type, "number") && !pattern)
+		complain(c, path, "secret", "a secret is of type text, pattern, integer or number");
+	tele_pattern_free(compiled);
+	tele_buf_release(&why);
 }
 
 static void check_parameter(struct check *c, const char *path, struct json_object *o, bool *optional_before)
 {
-	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", NULL};
-	static const char *const later[] = {"duration", "date", "pattern", "user", "file", "target", NULL};
-	const char *type = text_of(o, "type");
-	struct json_object *value;
+	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", "duration", "date", "pattern", "user", NULL};
+	static const char *const later[] = {"file", "target", NULL};
 	bool required = is_true(o, "required"), known = false;
+	struct tele_parameter p;
 
+	read_parameter(o, &p);
 	for (size_t i = 0; types[i]; i++)
-		known |= !strcmp(types[i], type);
+		known |= !strcmp(types[i], p.type);
 	for (size_t i = 0; later[i]; i++)
-		if (!strcmp(later[i], type))
-			complain(c, path, "type", "%s is not available yet", type);
-	if (!known && *type)
-		complain(c, path, "type", "must be one of text, integer, number, boolean, choice");
-	if (!strcmp(type, "choice") && !length_of(list_of(o, "choices")))
-		complain(c, path, "choices", "is missing: a choice needs some");
-	check_range(c, path, o, type);
+		if (!strcmp(later[i], p.type))
+			complain(c, path, "type", "%s is not available yet", p.type);
+	if (!known && *p.type)
+		complain(c, path, "type", "must be one of text, integer, number, boolean, choice, duration, date, pattern, user");
 	if (required && *optional_before)
 		complain(c, path, "required", "a required parameter cannot come after one that may be left out");
 	*optional_before |= !required;
-	if (!json_object_object_get_ex(o, "default", &value))
-		return;
-	if (required)
-		complain(c, path, "default", "a required parameter cannot have one");
-	else if (known)
-		check_default(c, path, o, value);
+	if (known) {
+		check_own_keys(c, path, &p);
+		check_range(c, path, o, &p);
+		check_default(c, path, o, &p);
+	}
+	release_parameter(&p);
 }
 
-static bool has_parameter(struct json_object *parameters, const char *name, size_t n)
+/* NULL: there is none. */
+static struct json_object *find_parameter(struct json_object *parameters, const char *name, size_t n)
 {
 	for (size_t i = 0; i < length_of(parameters); i++) {
-		const char *p = text_of(json_object_array_get_idx(parameters, i), "name");
+		struct json_object *o = json_object_array_get_idx(parameters, i);
+		const char *p = text_of(o, "name");
 
 		if (strlen(p) == n && !strncmp(p, name, n))
-			return true;
+			return o;
 	}
-	return false;
+	return NULL;
 }
 
-/* Each {name} of a template must be a parameter, or one of the words that are always there. */
+/*
+ * Each {name} of a template must be a parameter, or one of the words that are always there; none may be a secret, which would be
+ * seen by every process of the machine, or in the chat.
+ */
 static void check_template(struct check *c, const char *path, struct json_object *parameters, const char *template, bool with_user)
 {
 	for (const char *s = strchr(template, '{'); s; s = strchr(s + 1, '{')) {
 		size_t n = strspn(s + 1, LOWER DIGITS "_");
+		struct json_object *p = n && s[n + 1] == '}' ? find_parameter(parameters, s + 1, n) : NULL;
 
-		if (!n || s[n + 1] != '}' || has_parameter(parameters, s + 1, n))
+		if (p && is_true(p, "secret"))
+			complain(c, path, NULL, "{%.*s} is a secret: it must not stand %s", (int)n, s + 1,
+			    with_user ? "in an answer" : "in an argument; the program reads it from descriptor 3");
+		if (!n || s[n + 1] != '}' || p)
 			continue;
 		if (!with_user || (strncmp(s, "{user}", 6) && strncmp(s, "{person}", 8)))
 			complain(c, path, NULL, "there is no parameter for {%.*s}", (int)n, s + 1);

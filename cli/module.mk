@@ -14,6 +14,7 @@ teleops_SOURCES = \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \
+	cli/secret.c \
 	cli/doctor.c cli/check.h \
 	cli/check_conf.c \
 	cli/check_database.c \
@@ -24,4 +25,4 @@ teleops_SOURCES = \
 	cli/show.c cli/show.h \
 	cli/document.c cli/document.h \
 	cli/pg.c cli/pg.h
-teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS) -lm
+teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS) -lm

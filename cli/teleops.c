@@ -39,6 +39,8 @@ static const struct verb {
 	verb_webhook_delete, NULL, 0, 0, " --drop-pending --json ", false},
     {"poll", "", "takes updates by long polling, where no webhook can be reached; runs until it is told to stop", verb_poll, poll_describe,
 	0, 0, " ", false},
+    {"secret keygen", "FILE", "makes the keys for secret arguments: FILE for engines, and a setting for TeleBot", verb_secret_keygen,
+	secret_describe, 1, 1, " ", false},
     {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
 	" --json ", true},
 };

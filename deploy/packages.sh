@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154,SC2016
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libjson-c-dev libcurl4-openssl-dev libpq-dev libsodium-dev libev-dev
-libcrypt-dev libssl-dev liboath-dev libqrencode-dev"
+libpcre2-dev libcrypt-dev libssl-dev liboath-dev libqrencode-dev"
 packages_run="nginx-light spawn-fcgi postgresql openssl curl ca-certificates python3 python3-aiohttp procps"
 
 # missing_packages NAME...: those that are not installed.

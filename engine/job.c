@@ -143,19 +143,56 @@ static void fail_to_start(struct ev_loop *loop, struct job *j, const char *why)
 	finish_if_over(loop, j);
 }
 
-enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task, struct job **out)
+/* *fd: what the command gets as descriptor 3, -1 when the task has no secrets. TELE_DENIED: why says what is wrong. */
+static enum tele_err hand_over_secrets(const struct tele_seal_ring *ring, const struct tele_task *t, int *fd, struct tele_buf *why)
+{
+	struct secrets secrets;
+	enum tele_err rc = secrets_open(ring, t, &secrets, why);
+
+	*fd = -1;
+	if (rc != TELE_OK)
+		return rc == TELE_NOMEM ? TELE_RETRY : TELE_DENIED;
+	if (secrets.n)
+		rc = secrets_file(&secrets, fd);
+	secrets_wipe(&secrets);
+	return rc == TELE_OK ? TELE_OK : TELE_RETRY;
+}
+
+/* As runner_request, with TELE_DENIED as above. */
+static enum tele_err request(int runner, const struct tele_seal_ring *ring, const struct tele_task *t, int *output, int *control,
+    struct tele_buf *why)
+{
+	struct tele_buf message = {0};
+	int secret;
+	enum tele_err rc = hand_over_secrets(ring, t, &secret, why);
+
+	if (rc == TELE_OK) {
+		build_request(&message, t);
+		rc = message.failed ? TELE_RETRY : runner_request(runner, message.data, message.len, secret, output, control);
+	}
+	if (secret >= 0)
+		close(secret);
+	tele_buf_release(&message);
+	return rc;
+}
+
+static void fail_request(struct ev_loop *loop, struct job *j, enum tele_err rc, const char *why)
+{
+	fail_to_start(loop, j, rc == TELE_DENIED ? why : rc == TELE_INVALID ? "its arguments are too long" : "its runner is gone");
+}
+
+enum tele_err job_start(struct ev_loop *loop, int runner, const struct tele_seal_ring *ring, struct tele_task *task, struct job **out)
 {
 	struct job *j = calloc(1, sizeof *j);
-	struct tele_buf message = {0};
+	struct tele_buf why = {0};
 	enum tele_err rc;
 	int output, control;
 
 	if (!j)
 		return TELE_RETRY;
-	build_request(&message, task);
-	rc = message.failed ? TELE_RETRY : runner_request(runner, message.data, message.len, &output, &control);
-	tele_buf_release(&message);
+	rc = request(runner, ring, task, &output, &control, &why);
 	if (rc == TELE_RETRY) {
+		tele_buf_release(&why);
 		free(j);
 		return rc;
 	}
@@ -165,10 +202,11 @@ enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task
 	j->end.exit_status = j->end.signal = -1;
 	j->end.why = j->why;
 	*out = j;
-	if (rc != TELE_OK) {
-		fail_to_start(loop, j, rc == TELE_INVALID ? "its arguments are too long" : "its runner is gone");
+	if (rc != TELE_OK)
+		fail_request(loop, j, rc, tele_buf_text(&why));
+	tele_buf_release(&why);
+	if (rc != TELE_OK)
 		return TELE_OK;
-	}
 	ev_io_init(&j->output, on_output, output, EV_READ);
 	ev_io_init(&j->control, on_control, control, EV_READ);
 	j->output.data = j->control.data = j;

@@ -2,6 +2,7 @@
 #define ENGINE_JOB_H
 
 #include "engine/result.h"
+#include "engine/secrets.h"
 #include "lib/buf.h"
 #include "lib/task.h"
 
@@ -33,10 +34,10 @@ struct job {
 };
 
 /*
- * Hands task to the runner; the job takes it over. TELE_RETRY: the runner is busy, task is still the caller's, try later.
+ * Hands task to the runner, its secrets, opened with ring (NULL: no keys), on descriptor 3; the job takes it over. TELE_RETRY: the runner is busy, task is still the caller's, try later.
  * Anything else that goes wrong is an ending (not started, why): the job is over at once.
  */
-enum tele_err job_start(struct ev_loop *loop, int runner, struct tele_task *task, struct job **out) TELE_MUST;
+enum tele_err job_start(struct ev_loop *loop, int runner, const struct tele_seal_ring *ring, struct tele_task *task, struct job **out) TELE_MUST;
 
 /* Ends the command and all that descends from it; the job is over when none is left. by: the person who asked, or NULL. */
 void job_end(struct job *job, const char *by);

@@ -46,6 +46,7 @@ struct engine {
 	struct ev_loop *loop;
 	struct tele_db *db;
 	struct tele_metrics *metrics;
+	struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
 	int runner;
 	char name[64];
 	struct tele_array queues, programs;
@@ -173,7 +174,7 @@ static void run_exec(struct engine *e, struct tele_task *t)
 {
 	struct job *j;
 
-	if (job_start(e->loop, e->runner, t, &j) == TELE_RETRY) {
+	if (job_start(e->loop, e->runner, e->ring, t, &j) == TELE_RETRY) {
 		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
 
 		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
@@ -812,6 +813,23 @@ static double tick_s(const struct tele_conf *conf)
 	return poll_s < lease_every_s ? poll_s : lease_every_s;
 }
 
+/* The runner never has them: it was forked before. False: they are set, but cannot be read. */
+static bool load_keys(struct engine *e)
+{
+	struct tele_seal_ring *fresh = NULL;
+	struct tele_buf why = {0};
+	bool good = !e->conf->secret_key_file || tele_seal_ring_load(e->conf->secret_key_file, &fresh, &why) == TELE_OK;
+
+	if (good) {
+		tele_seal_ring_free(e->ring);
+		e->ring = fresh;
+	} else {
+		tele_log(TELE_ERROR, "no_keys", tele_str("setting", "secret_key_file"), tele_str("error", tele_buf_text(&why)));
+	}
+	tele_buf_release(&why);
+	return good;
+}
+
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct engine *e = w->data;
@@ -821,6 +839,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 		return;
 	tele_conf_release(e->conf);
 	*e->conf = fresh;
+	load_keys(e);
 	tele_array_reset(&e->queues);
 	tele_array_reset(&e->programs);
 	add_queues(e);
@@ -879,6 +898,7 @@ static void tear_down(struct engine *e)
 	tele_schedule_release(&e->lines);
 	tele_db_free(e->db);
 	tele_metrics_free(e->metrics);
+	tele_seal_ring_free(e->ring);
 	ev_loop_destroy(e->loop);
 }
 
@@ -893,7 +913,7 @@ int loop_run(struct tele_conf *conf, int runner)
 	signal(SIGPIPE, SIG_IGN);
 	e.loop = ev_default_loop(0);
 	e.db = tele_db_new(conf->database, &use);
-	if (!e.loop || !e.db)
+	if (!e.loop || !e.db || !load_keys(&e))
 		return 1;
 	set_up(&e);
 	e.metrics = tele_metrics_new("teleengine", e.name);

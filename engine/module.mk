@@ -5,12 +5,13 @@ teleengine_SOURCES = \
 	engine/teleengine.c \
 	engine/loop.c engine/loop.h \
 	engine/job.c engine/job.h \
+	engine/secrets.c engine/secrets.h \
 	engine/result.c engine/result.h \
 	engine/runner.c engine/runner.h \
 	engine/supervisor.c engine/supervisor.h \
 	engine/policy.c engine/policy.h \
 	engine/program.c engine/program.h
-teleengine_LDADD = libteleops.a $(EV_LIBS) $(PQ_LIBS) $(JSON_LIBS)
+teleengine_LDADD = libteleops.a $(EV_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
 
 sbin_PROGRAMS += telesender
 telesender_SOURCES = \

@@ -139,6 +139,14 @@ static enum tele_err build_chat_action(const struct lane *lane, const struct tel
 	return TELE_OK;
 }
 
+static enum tele_err build_delete_message(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
+{
+	*last = true;
+	add(o, "chat_id", json_object_new_int64(row->chat_id));
+	add_params(row, o);
+	return TELE_OK;
+}
+
 static enum tele_err build_params(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
 {
 	*last = true;
@@ -179,6 +187,8 @@ static const struct operation operations[] = {
     {"answer_callback", "answerCallbackQuery", build_answer_callback, .is_fleeting = true},
     {"chat_action", "sendChatAction", build_chat_action, .is_fleeting = true},
     {"set_commands", "setMyCommands", build_params, .is_message = false},
+    /* What Telegram does not let us delete stays; outbox_settle() tells of it. */
+    {"delete_message", "deleteMessage", build_delete_message, .is_fleeting = true},
     {"webhook_info", "getWebhookInfo", build_params, .is_message = false},
 };
 

@@ -16,25 +16,35 @@
 #include <unistd.h>
 
 enum { EXTRA_ENV = 8 };
+enum { OUTPUT, CONTROL, SECRET, FDS }; /* of a request; the last may be missing */
 
-/* Receives one request with its two descriptors; size 0: the engine is gone. */
-static ssize_t receive(int sock, char *message, size_t size, int fds[2])
+union passed {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(FDS * sizeof(int))];
+};
+
+static void close_all(const int fds[FDS])
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
+	for (int i = 0; i < FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* Receives one request with its descriptors, -1 for none; size 0: the engine is gone. */
+static ssize_t receive(int sock, char *message, size_t size, int fds[FDS])
+{
+	union passed control;
 	struct iovec iov = {message, size};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	struct cmsghdr *c;
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 
-	fds[0] = fds[1] = -1;
+	fds[OUTPUT] = fds[CONTROL] = fds[SECRET] = -1;
 	if (n <= 0)
 		return n;
 	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(2 * sizeof(int)))
-		memcpy(fds, CMSG_DATA(c), 2 * sizeof(int));
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len <= CMSG_LEN(FDS * sizeof(int)))
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return n;
 }
 
@@ -54,9 +64,9 @@ static bool take_strings(char **list, uint32_t count, char **at, char *end)
 }
 
 /* In the child: takes the message apart and supervises. */
-static int run_supervisor(const struct tele_conf *conf, char *message, size_t size, const int fds[2])
+static int run_supervisor(const struct tele_conf *conf, char *message, size_t size, const int fds[FDS])
 {
-	struct supervisor_job job = {.output = fds[0], .control = fds[1]};
+	struct supervisor_job job = {.output = fds[OUTPUT], .control = fds[CONTROL], .secret = fds[SECRET]};
 	char *at = message + sizeof job.head, *end = message + size;
 
 	if (size <= sizeof job.head)
@@ -85,7 +95,7 @@ static void log_fork_failed(const char *message, size_t size)
 	tele_log(TELE_ERROR, "fork_failed", tele_int("task", head.task), tele_int("update", head.update), tele_str("error", strerror(error)));
 }
 
-static void fork_supervisor(const struct tele_conf *conf, int sock, char *message, size_t size, int fds[2])
+static void fork_supervisor(const struct tele_conf *conf, int sock, char *message, size_t size, const int fds[FDS])
 {
 	pid_t parent = getpid();
 	pid_t pid = fork();
@@ -100,8 +110,6 @@ static void fork_supervisor(const struct tele_conf *conf, int sock, char *messag
 	/* The engine sees both ends close, which is its answer too. */
 	if (pid < 0)
 		log_fork_failed(message, size);
-	close(fds[0]);
-	close(fds[1]);
 }
 
 static void reap(void)
@@ -123,7 +131,7 @@ static void run_loop(const struct tele_conf *conf, int sock)
 	struct pollfd p[2] = {{.fd = sock, .events = POLLIN}, {.events = POLLIN}};
 	struct signalfd_siginfo info;
 	sigset_t set;
-	int fds[2];
+	int fds[FDS];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -144,8 +152,9 @@ static void run_loop(const struct tele_conf *conf, int sock)
 		n = receive(sock, message, sizeof message, fds);
 		if (n <= 0)
 			return;
-		if (fds[0] >= 0)
+		if (fds[CONTROL] >= 0)
 			fork_supervisor(conf, sock, message, (size_t)n, fds);
+		close_all(fds);
 	}
 }
 
@@ -191,26 +200,24 @@ enum tele_err runner_start(const struct tele_conf *conf, int keep_fd, int *sock)
 	return TELE_OK;
 }
 
-static enum tele_err send_request(int sock, const void *request, size_t size, const int fds[2])
+static enum tele_err send_request(int sock, const void *request, size_t size, const int fds[FDS])
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = {0};
+	union passed control = {0};
+	size_t n = (fds[SECRET] < 0 ? FDS - 1 : FDS) * sizeof(int);
 	struct iovec iov = {(void *)(uintptr_t)request, size};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), fds, n);
 	if (sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size)
 		return TELE_OK;
 	return errno == EAGAIN ? TELE_RETRY : TELE_SYSTEM;
 }
 
-enum tele_err runner_request(int sock, const void *request, size_t size, int *output, int *control)
+enum tele_err runner_request(int sock, const void *request, size_t size, int secret, int *output, int *control)
 {
 	int out[2] = {-1, -1}, ctl[2] = {-1, -1};
 	enum tele_err rc = TELE_SYSTEM;
@@ -218,7 +225,7 @@ enum tele_err runner_request(int sock, const void *request, size_t size, int *ou
 	if (size > RUN_REQUEST_MOST)
 		return TELE_INVALID;
 	if (!pipe2(out, O_CLOEXEC) && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl))
-		rc = send_request(sock, request, size, (int[]){out[1], ctl[1]});
+		rc = send_request(sock, request, size, (int[FDS]){out[1], ctl[1], secret});
 	if (out[1] >= 0)
 		close(out[1]);
 	if (ctl[1] >= 0)

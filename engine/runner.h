@@ -9,9 +9,10 @@
  * The runner is the half of teleengine that keeps root: no database, no network, one socket to the engine. For each request it
  * forks a supervisor, which starts the command and stays until the last descendant is gone.
  *
- * Who says what over the two descriptors of a request: the output end carries what the command prints and closes when nobody
+ * Who says what over the descriptors of a request: the output end carries what the command prints and closes when nobody
  * can print any more. The control end is a SOCK_SEQPACKET: the engine sends one byte to end the command; the supervisor sends
  * one struct run_report when none is left. When either end goes, the other sees it close: the supervisor then ends the command.
+ * A third descriptor, where there is one, becomes the command's descriptor 3: its secrets, which nothing here reads.
  */
 enum { RUN_REQUEST_MOST = 128 * 1024, RUN_WHY_MOST = 240 };
 
@@ -38,9 +39,10 @@ struct run_report {
 enum tele_err runner_start(const struct tele_conf *conf, int keep_fd, int *sock) TELE_MUST;
 
 /*
- * Asks for a command: size bytes of request and strings. *output and *control are the engine's ends, both non-blocking.
+ * Asks for a command: size bytes of request and strings; secret is what it shall have as descriptor 3, still the caller's to close,
+ * or -1. *output and *control are the engine's ends, both non-blocking.
  * TELE_INVALID: too large. TELE_RETRY: the runner is busy. TELE_SYSTEM: it is gone, or descriptors ran out; errno tells.
  */
-enum tele_err runner_request(int sock, const void *request, size_t size, int *output, int *control) TELE_MUST;
+enum tele_err runner_request(int sock, const void *request, size_t size, int secret, int *output, int *control) TELE_MUST;
 
 #endif

@@ -130,10 +130,24 @@ static bool become_user(const struct supervision *s)
 	return !setgid(s->user->pw_gid) && !setuid(s->user->pw_uid) && (s->user->pw_uid == 0 || setuid(0) != 0);
 }
 
-/* In the child: everything between fork and exec. Comes back only with the step that failed, errno telling why. */
-static const char *become_command(const struct supervision *s)
+/* In the child: input from nowhere, output to the engine, secrets on 3, nothing else. The pipe moves out of the way. */
+static bool arrange_descriptors(const struct supervisor_job *job, int *pipe_fd)
 {
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), high = fcntl(*pipe_fd, F_DUPFD_CLOEXEC, 10);
+
+	if (high >= 0)
+		*pipe_fd = high;
+	if (null < 0 || high < 0 || dup2(null, 0) != 0 || dup2(job->output, 1) != 1 || dup2(job->output, 2) != 2)
+		return false;
+	if (job->secret < 0)
+		return true;
+	/* Onto itself dup2 would leave the flag that closes it. */
+	return job->secret == 3 ? !fcntl(3, F_SETFD, 0) : dup2(job->secret, 3) == 3;
+}
+
+/* In the child: everything between fork and exec. Comes back only with the step that failed, errno telling why. */
+static const char *become_command(const struct supervision *s, int *pipe_fd)
+{
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -142,7 +156,7 @@ static const char *become_command(const struct supervision *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	umask(077);
-	if (null < 0 || dup2(null, 0) != 0 || dup2(s->job->output, 1) != 1 || dup2(s->job->output, 2) != 2)
+	if (!arrange_descriptors(s->job, pipe_fd))
 		return "cannot start";
 	if (!take_groups(s))
 		return "cannot take its user's groups";
@@ -156,7 +170,7 @@ static const char *become_command(const struct supervision *s)
 	prctl(PR_SET_DUMPABLE, 0);
 	if (chdir(s->directory))
 		return "cannot enter its directory";
-	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	close_range(s->job->secret < 0 ? 3 : 4, ~0U, CLOSE_RANGE_CLOEXEC);
 	execve(s->program, s->job->argv, s->job->envp);
 	return "cannot be executed";
 }
@@ -164,7 +178,7 @@ static const char *become_command(const struct supervision *s)
 /* What went wrong goes through the pipe, as text. */
 static void run_command(const struct supervision *s, int pipe_fd)
 {
-	const char *step = become_command(s);
+	const char *step = become_command(s, &pipe_fd);
 	char text[RUN_WHY_MOST];
 
 	snprintf(text, sizeof text, "%s: %s", step, strerror(errno));
@@ -186,6 +200,9 @@ static enum tele_err start(struct supervision *s)
 	if (s->pid == 0)
 		run_command(s, ends[1]);
 	close(ends[1]);
+	/* Whatever else happens, it is the command's alone now. */
+	if (s->job->secret >= 0)
+		close(s->job->secret);
 	if (s->pid < 0) {
 		close(ends[0]);
 		return cannot(s, "cannot fork: %s", strerror(errno));

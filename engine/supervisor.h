@@ -10,6 +10,7 @@ struct supervisor_job {
 	char **argv; /* argv[0] is the program's name, NULL at the end */
 	char **envp; /* NULL at the end, room for what the supervisor adds */
 	int output, control;
+	int secret; /* becomes the command's descriptor 3; -1: none */
 };
 
 /* The whole life of a supervisor, in a process of its own. Returns the process's exit status. */

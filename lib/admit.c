@@ -2,8 +2,10 @@
 
 #include "lib/array.h"
 #include "lib/cmdline.h"
+#include "lib/parameter.h"
 #include "lib/text.h"
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,28 @@ static enum tele_err set_word(char **slot, const char *rest)
 	return set(slot, word) ? TELE_OK : TELE_NOMEM;
 }
 
+/*
+ * The line as it may be kept: what stands before the arguments, and these with secrets masked. Of a line that is wrong nothing is
+ * kept where one may be among the words.
+ */
+static enum tele_err mask_line(const struct tele_command *command, const struct tele_update *u, const struct tele_cmdline *line,
+    struct tele_decision *d)
+{
+	bool wrong = !strcmp(d->action, "invalid") && *line->rest && tele_command_has_secrets(command);
+	struct tele_buf shown = {0};
+	enum tele_err rc = TELE_OK;
+
+	tele_buf_add(&shown, u->text, (size_t)(line->rest - u->text));
+	if (wrong)
+		tele_buf_str(&shown, tele_parameter_mask);
+	else
+		rc = tele_cmdline_shown(command, line->rest, &shown);
+	if (rc == TELE_OK && !set(&d->line, tele_buf_text(&shown)))
+		rc = TELE_NOMEM;
+	tele_buf_release(&shown);
+	return rc;
+}
+
 static enum tele_err decide_run(const struct tele_command *command, const struct tele_cmdline *line, struct tele_decision *d)
 {
 	struct tele_buf args = {0}, complaint = {0};
@@ -88,6 +112,10 @@ static enum tele_err decide_unknown(const struct tele_catalogue *c, const struct
 	d->action = "unknown";
 	tele_catalogue_near(c, line->name, builtins, &near);
 	stored = set(&d->reply, line->name) && set(&d->extra, tele_buf_text(&near));
+	/* What was to be a secret of a command that was mistyped is one too. */
+	tele_buf_reset(&near);
+	tele_buf_printf(&near, "/%s%s%s", line->name, *line->rest ? " " : "", *line->rest ? tele_parameter_mask : "");
+	stored = stored && set(&d->line, tele_buf_text(&near));
 	tele_buf_release(&near);
 	return stored ? TELE_OK : TELE_NOMEM;
 }
@@ -109,7 +137,7 @@ static enum tele_err decide_command(const struct tele_catalogue *c, const struct
 	}
 	command = tele_catalogue_find(c, line->name);
 	if (command && command->enabled)
-		return decide_run(command, line, d);
+		return decide_run(command, line, d) == TELE_OK ? mask_line(command, u, line, d) : TELE_NOMEM;
 	/* In a group a plain /name may be meant for another bot. */
 	return private || *line->mention ? decide_unknown(c, line, d) : TELE_OK;
 }
@@ -164,20 +192,20 @@ static const struct tele_parameter *find_parameter(const struct tele_command *co
 	return NULL;
 }
 
-static enum tele_err check_answer(const struct tele_parameter *p, const char *value, struct tele_decision *d)
+static enum tele_err check_answer(const struct tele_command *c, const struct tele_parameter *p, const char *value, struct tele_decision *d)
 {
-	struct tele_buf out = {0}, complaint = {0};
-	enum tele_err rc = tele_parameter_check(p, value, &out);
+	struct tele_buf complaint = {0};
+	struct json_object *read = NULL;
+	enum tele_err rc = tele_parameter_read(c, p, value, &read, &complaint);
 
 	if (rc == TELE_OK) {
 		d->action = "answer";
-		rc = set(&d->extra, tele_buf_text(&out)) ? TELE_OK : TELE_NOMEM;
+		rc = set(&d->extra, json_object_to_json_string_ext(read, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)) ? TELE_OK : TELE_NOMEM;
 	} else if (rc == TELE_INVALID) {
 		d->action = "badanswer";
-		tele_buf_printf(&complaint, "%s must be %s.", p->name, tele_buf_text(&out));
 		rc = set(&d->reply, tele_buf_text(&complaint)) ? TELE_OK : TELE_NOMEM;
 	}
-	tele_buf_release(&out);
+	json_object_put(read);
 	tele_buf_release(&complaint);
 	return rc;
 }
@@ -186,6 +214,7 @@ enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue 
     int timeout_ms)
 {
 	char from[24], chat[24], thread[24];
+	const struct tele_command *command = NULL;
 	const struct tele_parameter *p = NULL;
 	PGresult *res = NULL;
 	enum tele_err rc;
@@ -196,10 +225,12 @@ enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue 
 	snprintf(chat, sizeof chat, "%lld", u->chat_id);
 	snprintf(thread, sizeof thread, "%lld", u->thread_id);
 	rc = tele_db_run(db, TELE_STMT_PENDING_ASKED, (const char *[]){from, chat, thread}, timeout_ms, &res);
-	if (rc == TELE_OK && PQntuples(res))
-		p = find_parameter(tele_catalogue_by_id(c, tele_db_int(res, 0, 0)), PQgetvalue(res, 0, 1));
+	if (rc == TELE_OK && PQntuples(res)) {
+		command = tele_catalogue_by_id(c, tele_db_int(res, 0, 0));
+		p = find_parameter(command, PQgetvalue(res, 0, 1));
+	}
 	PQclear(res);
-	return p ? check_answer(p, u->text, d) : rc;
+	return p ? check_answer(command, p, u->text, d) : rc;
 }
 
 static const struct {

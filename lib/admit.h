@@ -12,10 +12,10 @@ struct tele_decision {
 	const char *action;   /* what admit() is asked to do: run, ask, answer, badanswer, invalid, unknown, a built-in's name, text, chatter,
 	                         callback, mychat, migrate, ignore */
 	long long command_id; /* 0: none */
-	char *args;           /* run: JSON object of texts; "" else. This and the following are owned */
-	char *line;           /* command line as typed */
+	char *args;           /* run, ask: JSON object, values as of tele_parameter_read; "" else. This and the following are owned */
+	char *line;           /* command line as typed, secrets masked */
 	char *reply;          /* invalid, badanswer: the complaint; unknown: the name that was asked for; callback: its data */
-	char *extra;          /* unknown: near names; a built-in: the word after it; answer: the value; callback: its id; mychat: status; migrate: new id */
+	char *extra;          /* unknown: near names; a built-in: the word after it; answer: the value, as JSON; callback: its id; mychat: status; migrate: new id */
 	long long version;    /* of the catalogue it was decided with */
 };
 

@@ -109,3 +109,10 @@ void tele_buf_release(struct tele_buf *b)
 	free(b->data);
 	memset(b, 0, sizeof *b);
 }
+
+void tele_buf_wipe(struct tele_buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->size);
+	b->len = 0;
+}

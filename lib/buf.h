@@ -29,5 +29,7 @@ void tele_buf_reset(struct tele_buf *b);
 /* Hands the text over to the caller, who frees it; "" when empty; NULL without memory. b is empty afterwards. */
 char *tele_buf_detach(struct tele_buf *b);
 void tele_buf_release(struct tele_buf *b);
+/* Overwrites the contents, for what was secret; release it all the same. What the text was before it grew is not reached. */
+void tele_buf_wipe(struct tele_buf *b);
 
 #endif

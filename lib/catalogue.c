@@ -1,21 +1,37 @@
 #include "lib/catalogue.h"
 
 #include "lib/array.h"
+#include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { NEAR = 5, NAME_MOST = 32 };
 
-enum column { ID, NAME, ENABLED, USAGE, PARAMETER, TYPE, REQUIRED, DEFAULT, MINIMUM, MAXIMUM, CHOICES, PATTERN, SECRET, INTERACTIVE };
+enum column { ID, NAME, ENABLED, USAGE, PARAMETER, TYPE, REQUIRED, DEFAULT, MINIMUM, MAXIMUM, CHOICES, PATTERN, SECRET, INTERACTIVE, CHOICES_FROM };
 
 static char *copy(const PGresult *res, int row, int column)
 {
 	return PQgetisnull(res, row, column) ? NULL : strdup(PQgetvalue(res, row, column));
 }
 
+/* One that is wrong (apply takes none) lets no value pass. */
+static enum tele_err compile(struct tele_parameter *p, const char *command)
+{
+	struct tele_buf why = {0};
+	enum tele_err rc = *p->pattern ? tele_pattern_compile(p->pattern, &p->compiled, &why) : TELE_OK;
+
+	if (rc == TELE_INVALID)
+		tele_log(TELE_ERROR, "bad_pattern", tele_str("command", command), tele_str("parameter", p->name), tele_str("why", tele_buf_text(&why)));
+	tele_buf_release(&why);
+	return rc == TELE_INVALID ? TELE_OK : rc;
+}
+
 static enum tele_err read_parameter(struct tele_parameter *p, const PGresult *res, int row)
 {
+	enum tele_err rc;
+
+
 	p->name = copy(res, row, PARAMETER);
 	p->type = copy(res, row, TYPE);
 	p->required = tele_db_bool(res, row, REQUIRED);
@@ -23,9 +39,14 @@ static enum tele_err read_parameter(struct tele_parameter *p, const PGresult *re
 	p->default_value = copy(res, row, DEFAULT);
 	p->minimum = copy(res, row, MINIMUM);
 	p->maximum = copy(res, row, MAXIMUM);
-	if (!p->name || !p->type)
+	p->choices_from = copy(res, row, CHOICES_FROM);
+	p->pattern = copy(res, row, PATTERN);
+	if (!p->name || !p->type || !p->pattern)
 		return TELE_NOMEM;
-	return PQgetisnull(res, row, CHOICES) ? TELE_OK : tele_array_parse(PQgetvalue(res, row, CHOICES), &p->choices, &p->nchoices);
+	rc = compile(p, PQgetvalue(res, row, NAME));
+	if (rc == TELE_OK && !PQgetisnull(res, row, CHOICES))
+		rc = tele_array_parse(PQgetvalue(res, row, CHOICES), &p->choices, &p->nchoices);
+	return rc;
 }
 
 /* A row of catalogue() is a parameter, or a command that has none; rows of a command follow each other. */
@@ -59,6 +80,16 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct tele_command *)a)->name, ((const struct tele_command *)b)->name);
 }
 
+static void take_seal(struct tele_catalogue *c, const struct tele_seal_key *seal)
+{
+	if (seal)
+		c->seal = *seal;
+	for (size_t i = 0; i < c->ncommands; i++) {
+		c->commands[i].seal = seal ? &c->seal : NULL;
+		c->secrets |= tele_command_has_secrets(&c->commands[i]);
+	}
+}
+
 static enum tele_err fill(struct tele_catalogue *c, const PGresult *head, const PGresult *res)
 {
 	enum tele_err rc = TELE_OK;
@@ -77,7 +108,7 @@ static enum tele_err fill(struct tele_catalogue *c, const PGresult *head, const 
 	return rc;
 }
 
-enum tele_err tele_catalogue_read(const PGresult *head, const PGresult *res, struct tele_catalogue **out)
+enum tele_err tele_catalogue_read(const PGresult *head, const PGresult *res, const struct tele_seal_key *seal, struct tele_catalogue **out)
 {
 	struct tele_catalogue *c = calloc(1, sizeof *c);
 	enum tele_err rc;
@@ -87,13 +118,15 @@ enum tele_err tele_catalogue_read(const PGresult *head, const PGresult *res, str
 	c->users = 1;
 	rc = fill(c, head, res);
 	if (rc == TELE_OK)
+		take_seal(c, seal);
+	if (rc == TELE_OK)
 		*out = c;
 	else
 		tele_catalogue_drop(c);
 	return rc;
 }
 
-enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tele_catalogue **out)
+enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, const struct tele_seal_key *seal, struct tele_catalogue **out)
 {
 	PGresult *head = NULL, *res = NULL;
 	enum tele_err rc = tele_db_run(db, TELE_STMT_CATALOGUE_HEAD, NULL, timeout_ms, &head);
@@ -101,7 +134,7 @@ enum tele_err tele_catalogue_load(struct tele_db *db, int timeout_ms, struct tel
 	if (rc == TELE_OK)
 		rc = tele_db_run(db, TELE_STMT_CATALOGUE, NULL, timeout_ms, &res);
 	if (rc == TELE_OK)
-		rc = tele_catalogue_read(head, res, out);
+		rc = tele_catalogue_read(head, res, seal, out);
 	PQclear(head);
 	PQclear(res);
 	return rc;
@@ -117,6 +150,9 @@ static void release_command(struct tele_command *k)
 		free(p->default_value);
 		free(p->minimum);
 		free(p->maximum);
+		free(p->choices_from);
+		free(p->pattern);
+		tele_pattern_free(p->compiled);
 		tele_array_free(p->choices, p->nchoices);
 	}
 	free(k->parameters);
@@ -139,6 +175,14 @@ void tele_catalogue_drop(struct tele_catalogue *c)
 	free(c->commands);
 	free(c->bot_username);
 	free(c);
+}
+
+bool tele_command_has_secrets(const struct tele_command *c)
+{
+	for (size_t i = 0; i < c->nparameters; i++)
+		if (c->parameters[i].secret)
+			return true;
+	return false;
 }
 
 const struct tele_command *tele_catalogue_by_id(const struct tele_catalogue *c, long long id)

@@ -15,14 +15,17 @@ enum tele_err tele_cmdline_split(const char *text, struct tele_cmdline *line) TE
 
 /*
  * Reads the arguments of a command and checks them: words with POSIX-like quoting, by position or name=value; a last parameter of
- * type text takes the rest of the line as it stands. TELE_OK: args is a JSON object of texts by parameter name, defaults filled in.
- * TELE_EMPTY: the command asks for what is missing; args is what there is.
+ * type text takes the rest of the line as it stands. TELE_OK: args is a JSON object by parameter name, defaults filled in; its
+ * values are those of tele_parameter_read. TELE_EMPTY: the command asks for what is missing; args is what there is.
  * TELE_INVALID: complaint says, for the person who typed it, which parameter, what was expected and what came, with the usage line.
  */
 enum tele_err tele_cmdline_arguments(const struct tele_command *command, const char *rest, struct tele_buf *args,
     struct tele_buf *complaint) TELE_MUST;
 
-/* Checks one value; on success it is normalised into out. On TELE_INVALID out says what was expected, as "a whole number from 1 to 9". */
-enum tele_err tele_parameter_check(const struct tele_parameter *p, const char *value, struct tele_buf *out) TELE_MUST;
+/*
+ * The rest of a line as it may be kept and shown: each secret value masked, and all of it where it is not clear which word is one.
+ * TELE_NOMEM.
+ */
+enum tele_err tele_cmdline_shown(const struct tele_command *command, const char *rest, struct tele_buf *out) TELE_MUST;
 
 #endif

@@ -38,6 +38,8 @@ static const struct setting settings[] = {
     {"certificate", STRING, AT(certificate), NULL, 0, 0, "certificate file that nginx serves; for teleops doctor"},
     {"webhook_port", NUMBER, AT(webhook_port), "0", 0, 65535, "port of nginx for the webhook on this host; for teleops doctor; 0: none"},
     {"admin_port", NUMBER, AT(admin_port), "0", 0, 65535, "port of nginx for the pages on this host; for teleops doctor; 0: none"},
+    {"secret_public_key", STRING, AT(secret_public_key), NULL, 0, 0, "what TeleBot seals secret arguments with; see teleops secret keygen"},
+    {"secret_key_file", STRING, AT(secret_key_file), NULL, 0, 0, "file of the keys that an engine opens them with"},
     {"exec_dir", STRING, AT(exec_dir), TELE_SYSCONFDIR "/teleops/exec", 0, 0, "root-owned directory of programs that commands may run"},
     {"run_dir", STRING, AT(run_dir), "/run/teleops", 0, 0, "lock files"},
     {"work_dir", STRING, AT(work_dir), TELE_LOCALSTATEDIR "/lib/teleops/work", 0, 0, "working directories of running commands"},

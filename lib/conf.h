@@ -24,6 +24,8 @@ struct tele_conf {
 	char *certificate;    /* that nginx serves; NULL: not known */
 	long webhook_port;    /* of nginx here; 0: none */
 	long admin_port;
+	char *secret_public_key; /* base64: what TeleBot seals secret arguments with */
+	char *secret_key_file;   /* the keys that engines open them with */
 	char *exec_dir;       /* programs that exec commands may run */
 	char *run_dir;        /* lock files */
 	char *work_dir;       /* working directories of commands */

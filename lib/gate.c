@@ -41,6 +41,8 @@ struct tele_gate {
 	struct waiting *first, **last;
 	struct tele_catalogue *catalogue; /* NULL until first loaded */
 	const struct tele_conf *conf;
+	struct tele_seal_key seal;
+	bool has_seal;
 	atomic_long person_rate;
 	struct tele_bell *bell;
 	struct tele_metrics *metrics;
@@ -63,10 +65,19 @@ static struct tele_catalogue *current_catalogue(struct tele_gate *g)
 static enum tele_err load_catalogue(struct writer *w)
 {
 	struct tele_catalogue *fresh, *old;
-	enum tele_err rc = tele_catalogue_load(w->db, ADMIT_MS, &fresh);
+	struct tele_seal_key seal;
+	enum tele_err rc;
+	bool has_seal;
 
+	pthread_mutex_lock(&w->gate->lock);
+	seal = w->gate->seal;
+	has_seal = w->gate->has_seal;
+	pthread_mutex_unlock(&w->gate->lock);
+	rc = tele_catalogue_load(w->db, ADMIT_MS, has_seal ? &seal : NULL, &fresh);
 	if (rc != TELE_OK)
 		return rc;
+	if (fresh->secrets && !has_seal)
+		tele_log(TELE_ERROR, "no_key", tele_str("why", "a command takes a secret, which is refused"), tele_str("todo", "set secret_public_key"));
 	tele_log(TELE_INFO, "catalogue_loaded", tele_int("version", fresh->version), tele_int("commands", (long long)fresh->ncommands),
 	    tele_str("bot", fresh->bot_username));
 	pthread_mutex_lock(&w->gate->lock);
@@ -158,14 +169,22 @@ static void log_not_admitted(const struct writer *w, const struct tele_gate_item
 	    tele_str("todo", "Telegram sends it again"));
 }
 
+/* Where some command takes a secret, no words are kept: they may be one, in whatever field. */
 static enum tele_err reject(struct writer *w, const struct tele_gate_item *item)
 {
-	const char *reason = tele_db_error(w->db);
+	struct tele_catalogue *c = current_catalogue(w->gate);
+	struct tele_buf masked = {0};
+	bool whole = c && !c->secrets;
 	enum tele_err rc;
 
-	tele_log(TELE_WARN, "rejected", tele_int("update", item->update->update_id), tele_str("reason", reason),
+	tele_catalogue_drop(c);
+	tele_log(TELE_WARN, "rejected", tele_int("update", item->update->update_id), tele_str("reason", tele_db_error(w->db)),
 	    tele_str("todo", "see table update_rejected"));
-	rc = tele_admit_reject(w->db, item->update->update_id, reason, item->body, item->size, ADMIT_MS);
+	if (!whole)
+		tele_update_masked(item->update, &masked);
+	rc = tele_admit_reject(w->db, item->update->update_id, tele_db_error(w->db), whole ? item->body : tele_buf_text(&masked),
+	    whole ? item->size : masked.len, ADMIT_MS);
+	tele_buf_release(&masked);
 	if (rc == TELE_OK)
 		tele_metric_add(w->gate->metrics, TELE_METRIC_UPDATES_REJECTED, NULL, NULL, 1);
 	return rc;
@@ -377,6 +396,27 @@ void tele_gate_set_rate(struct tele_gate *g, long rate)
 	g->person_rate = rate;
 }
 
+enum tele_err tele_gate_set_key(struct tele_gate *g, const char *public_key)
+{
+	struct tele_catalogue *old;
+	struct tele_seal_key seal;
+
+	if (public_key && tele_seal_key_read(public_key, &seal) != TELE_OK) {
+		tele_log(TELE_ERROR, "bad_key", tele_str("setting", "secret_public_key"), tele_str("todo", "give what teleops secret keygen printed"));
+		return TELE_INVALID;
+	}
+	pthread_mutex_lock(&g->lock);
+	g->has_seal = public_key != NULL;
+	if (public_key)
+		g->seal = seal;
+	/* The next writer loads it anew. */
+	old = g->catalogue;
+	g->catalogue = NULL;
+	pthread_mutex_unlock(&g->lock);
+	tele_catalogue_drop(old);
+	return TELE_OK;
+}
+
 struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd,
     struct tele_metrics *metrics)
 {
@@ -399,6 +439,10 @@ struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *prog
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&g->work, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	if (tele_gate_set_key(g, conf->secret_public_key) != TELE_OK) {
+		release(g);
+		return NULL;
+	}
 	/* Writers look at each other's batches: none may run before all are counted. */
 	pthread_mutex_lock(&g->lock);
 	for (int i = 0; g->writers && i < conf->writers && start_writer(g, &g->writers[i], stop_fd); i++)

@@ -13,8 +13,9 @@
 struct tele_gate;
 
 /*
- * NULL: no memory or no thread. program is the connections' application_name; it and conf must stay valid. The bell is rung after
- * commits. stop_fd: see tele_db_give_up_on; -1: none. metrics must outlive the gate; NULL: nothing is counted.
+ * NULL: no memory, no thread, or the setting secret_public_key is no key. program is the connections' application_name; it and conf must
+ * stay valid. The bell is rung after commits. stop_fd: see tele_db_give_up_on; -1: none. metrics must outlive the gate; NULL: nothing is
+ * counted.
  */
 struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *program, struct tele_bell *bell, int stop_fd,
     struct tele_metrics *metrics);
@@ -40,6 +41,9 @@ enum tele_err tele_gate_admit_all(struct tele_gate *g, struct tele_gate_item *it
 
 /* What a person may send in ten seconds from now on; 0: any. It begins with the setting person_rate. */
 void tele_gate_set_rate(struct tele_gate *g, long rate);
+
+/* What secrets are sealed with from now on; NULL: nothing. It begins with the setting secret_public_key. TELE_INVALID: it is no key. */
+enum tele_err tele_gate_set_key(struct tele_gate *g, const char *public_key) TELE_MUST;
 
 /* Finishes what waits, ends the writers. Nobody may be in tele_gate_admit. */
 void tele_gate_stop(struct tele_gate *g);

@@ -21,8 +21,12 @@ libteleops_a_SOURCES = \
 	lib/password.c lib/password.h \
 	lib/totp.c lib/totp.h \
 	lib/update.c lib/update.h \
-	lib/cmdline.c lib/cmdline.h \
+	lib/decimal.c lib/decimal.h \
+	lib/pattern.c lib/pattern.h \
+	lib/seal.c lib/seal.h \
 	lib/catalogue.c lib/catalogue.h \
+	lib/parameter.c lib/parameter.h \
+	lib/cmdline.c lib/cmdline.h \
 	lib/admit.c lib/admit.h \
 	lib/bell.c lib/bell.h \
 	lib/gate.c lib/gate.h \

@@ -10,7 +10,7 @@
 
 enum column {
 	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LONG_RUNNING, LINE, LOGIN, PERSON,
-	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S
+	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S, INTERNAL
 };
 
 enum { LIVE = 1, RESULTS = 4, ARRAYS = 18 }; /* from p_started on */
@@ -87,6 +87,28 @@ static char *copy(const PGresult *res, int row, int column)
 	return strdup(PQgetvalue(res, row, column));
 }
 
+/* Secrets are kept apart, so that nothing which fills in a template can meet one. */
+static enum tele_err read_args(const char *text, struct tele_task *t)
+{
+	struct json_object *all = json_tokener_parse(text), *sealed;
+
+	t->args = json_object_new_object();
+	t->sealed = json_object_new_object();
+	if (!all || !t->args || !t->sealed) {
+		json_object_put(all);
+		return TELE_NOMEM;
+	}
+	json_object_object_foreach(all, name, value)
+	{
+		if (!json_object_is_type(value, json_type_object))
+			json_object_object_add(t->args, name, json_object_get(value));
+		else if (json_object_object_get_ex(value, "sealed", &sealed))
+			json_object_object_add(t->sealed, name, json_object_get(sealed));
+	}
+	json_object_put(all);
+	return TELE_OK;
+}
+
 static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *t)
 {
 	t->kind = copy(res, row, KIND);
@@ -96,7 +118,6 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	t->line = copy(res, row, LINE);
 	t->login = copy(res, row, LOGIN);
 	t->person = copy(res, row, PERSON);
-	t->args = json_tokener_parse(PQgetvalue(res, row, ARGS));
 	t->timeout_s = (int)tele_db_int(res, row, TIMEOUT_S);
 	t->grace_s = (int)tele_db_int(res, row, GRACE_S);
 	t->output_limit = (long)tele_db_int(res, row, OUTPUT_LIMIT);
@@ -109,7 +130,10 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 	t->message_id = tele_db_int(res, row, MESSAGE_ID);
 	t->update_id = tele_db_int(res, row, UPDATE_ID);
 	t->waited_s = tele_db_double(res, row, WAITED_S);
-	if (!t->kind || !t->command || !t->program || !t->template || !t->line || !t->login || !t->person || !t->args)
+	t->internal = tele_db_bool(res, row, INTERNAL);
+	if (!t->kind || !t->command || !t->program || !t->template || !t->line || !t->login || !t->person)
+		return TELE_NOMEM;
+	if (read_args(PQgetvalue(res, row, ARGS), t) != TELE_OK)
 		return TELE_NOMEM;
 	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);
 }
@@ -164,6 +188,7 @@ void tele_task_release(struct tele_task *t)
 	free(t->person);
 	tele_array_free(t->argv, t->nargv);
 	json_object_put(t->args);
+	json_object_put(t->sealed);
 	memset(t, 0, sizeof *t);
 }
 

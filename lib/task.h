@@ -15,7 +15,8 @@ struct tele_task {
 	char *kind, *command, *program, *template;
 	char **argv; /* templates of arguments */
 	size_t nargv;
-	struct json_object *args; /* texts by parameter name */
+	struct json_object *args;   /* texts by parameter name */
+	struct json_object *sealed; /* secret ones, as tele_seal made them; see engine/secrets.h */
 	int timeout_s, grace_s;
 	long output_limit; /* bytes */
 	bool idempotent;
@@ -24,6 +25,7 @@ struct tele_task {
 	char *line, *login, *person;
 	long long telegram_id, chat_id, thread_id, message_id, update_id;
 	double waited_s; /* from its admission to this claim, by the database's clock */
+	bool internal; /* asked for by nobody: what it prints is a list of choices, a line a value */
 };
 
 /* How a task ended. Owned strings, "" for none; tele_result_release frees. */

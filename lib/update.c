@@ -164,6 +164,44 @@ enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t 
 	return TELE_OK;
 }
 
+/* In messages wherever they stand: replies and quotes hold others. What the fields may be called grows with Telegram. */
+static bool holds_words(const char *key)
+{
+	static const char *const keys[] = {"text", "caption", "data", "query", "url", NULL};
+
+	for (int i = 0; keys[i]; i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+static struct json_object *without_words(struct json_object *o)
+{
+	struct json_object *out;
+
+	if (json_object_is_type(o, json_type_array)) {
+		out = json_object_new_array();
+		for (size_t i = 0; i < json_object_array_length(o); i++)
+			json_object_array_add(out, without_words(json_object_array_get_idx(o, i)));
+		return out;
+	}
+	if (!json_object_is_type(o, json_type_object))
+		return json_object_get(o);
+	out = json_object_new_object();
+	json_object_object_foreach(o, key, value)
+		json_object_object_add(out, key,
+		    json_object_is_type(value, json_type_string) && holds_words(key) ? json_object_new_string("•••") : without_words(value));
+	return out;
+}
+
+void tele_update_masked(const struct tele_update *u, struct tele_buf *out)
+{
+	struct json_object *o = without_words(u->json);
+
+	tele_buf_str(out, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
 void tele_update_release(struct tele_update *u)
 {
 	for (int i = 0; i < u->nowned; i++)

@@ -46,6 +46,8 @@ struct tele_update {
  */
 enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t n, const char **why) TELE_MUST;
 void tele_update_release(struct tele_update *u);
+/* The update as JSON with everything that somebody wrote, or pressed, taken out of it. Memory trouble is in out->failed. */
+void tele_update_masked(const struct tele_update *u, struct tele_buf *out);
 
 /* The kinds of updates that are acted on, as allowed_updates names them: the i-th from 0, static; NULL: there is none. */
 const char *tele_update_wanted(size_t i);

@@ -22,6 +22,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0017-pages.sql \
 	schema/telemanager/0018-people.sql \
 	schema/telemanager/0019-schedules.sql \
+	schema/telemanager/0020-parameters.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -45,6 +46,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
 	schema/telemanager/functions/page.sql \
+	schema/telemanager/functions/parameters.sql \
 	schema/telemanager/functions/pending.sql \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/schedule.sql \

@@ -7,6 +7,7 @@ UNIT_TESTS = \
 	tests/unit/test_cmdline \
 	tests/unit/test_conf \
 	tests/unit/test_db \
+	tests/unit/test_decimal \
 	tests/unit/test_decide \
 	tests/unit/test_expand \
 	tests/unit/test_form \
@@ -16,6 +17,9 @@ UNIT_TESTS = \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
 	tests/unit/test_pages \
+	tests/unit/test_parameter \
+	tests/unit/test_pattern \
+	tests/unit/test_seal \
 	tests/unit/test_request \
 	tests/unit/test_session \
 	tests/unit/test_schedule \
@@ -27,10 +31,11 @@ UNIT_TESTS = \
 	tests/unit/test_update \
 	tests/unit/test_lane \
 	tests/unit/test_rate \
-	tests/unit/test_result
+	tests/unit/test_result \
+	tests/unit/test_secrets
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
 
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
@@ -50,6 +55,9 @@ tests_unit_test_conf_LDADD = $(UNIT_LDADD)
 tests_unit_test_db_SOURCES = tests/unit/test_db.c
 tests_unit_test_db_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_db_LDADD = $(UNIT_LDADD)
+tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
+tests_unit_test_decimal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_decimal_LDADD = $(UNIT_LDADD)
 tests_unit_test_decide_SOURCES = tests/unit/test_decide.c
 tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decide_LDADD = $(UNIT_LDADD)
@@ -77,6 +85,15 @@ tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)
+tests_unit_test_parameter_SOURCES = tests/unit/test_parameter.c
+tests_unit_test_parameter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parameter_LDADD = $(UNIT_LDADD)
+tests_unit_test_pattern_SOURCES = tests/unit/test_pattern.c
+tests_unit_test_pattern_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pattern_LDADD = $(UNIT_LDADD)
+tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
+tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_seal_LDADD = $(UNIT_LDADD)
 tests_unit_test_request_SOURCES = tests/unit/test_request.c cgi/manager/request.c
 tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_request_LDADD = $(UNIT_LDADD)
@@ -113,6 +130,9 @@ tests_unit_test_rate_LDADD = $(UNIT_LDADD)
 tests_unit_test_result_SOURCES = tests/unit/test_result.c engine/result.c
 tests_unit_test_result_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_result_LDADD = $(UNIT_LDADD)
+tests_unit_test_secrets_SOURCES = tests/unit/test_secrets.c engine/secrets.c
+tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
 EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/upgrade

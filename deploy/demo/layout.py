@@ -15,7 +15,7 @@ OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOP
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
        "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER", "TELEOPS_BOT_SOCKET",
-       "TELEOPS_MANAGER_SOCKET", "TELEOPS_CERTIFICATE", "TELEOPS_WEBHOOK_URL"}
+       "TELEOPS_MANAGER_SOCKET", "TELEOPS_SECRET_PUBLIC_KEY", "TELEOPS_SECRET_KEY_FILE", "TELEOPS_CERTIFICATE", "TELEOPS_WEBHOOK_URL"}
 
 
 class Trouble(Exception):
@@ -131,6 +131,16 @@ class Layout:
         made = self.secret_value("TELEOPS_METRICS_TOKEN", lambda: secrets.token_urlsafe(32))
         self.kept["TELEOPS_METRICS_TOKEN"] = made
         return made
+
+    @property
+    def secret_key(self):
+        return os.path.join(self.secret, "secret_key")
+
+    @property
+    def public_key(self):
+        """What goes with the newest of the engine's keys; teleops secret keygen notes it beside it."""
+        with open(self.secret_key, encoding="utf-8") as f:
+            return f.readline().split("=", 1)[1].strip()
 
     def conninfo(self, role, database="telemanager"):
         return f"host={self.pg_socket} port=5432 user={role} dbname={database}"

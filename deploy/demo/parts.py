@@ -35,7 +35,8 @@ def simulator(at):
 def poller(at):
     """Instead of the webhook; with TeleBot's role, and a copy of the token that TeleBot's user can read."""
     return Part("telepoll", [os.path.join(at.app, "usr/bin/teleops"), "poll"], SERVICE_USERS["telebot"],
-                {**at.common(), "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_BOT_TOKEN_FILE": os.path.join(at.secret, "poll_token")})
+                {**at.common(), "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_SECRET_PUBLIC_KEY": at.public_key,
+                 "TELEOPS_BOT_TOKEN_FILE": os.path.join(at.secret, "poll_token")})
 
 
 def programs(at):
@@ -43,7 +44,8 @@ def programs(at):
     bot, manager, sender = (SERVICE_USERS[n] for n in ("telebot", "telemanager", "telesender"))
     engine_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_engine"), "TELEOPS_APP_DATABASE": at.conninfo("teleapp_reader", "teleapp")}
     engine_env.setdefault("TELEOPS_ENGINE_NAME", "demo")
-    bot_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}
+    engine_env["TELEOPS_SECRET_KEY_FILE"] = at.secret_key
+    bot_env = {**common, "TELEOPS_DATABASE": at.conninfo("teleops_bot"), "TELEOPS_SECRET_PUBLIC_KEY": at.public_key, "TELEOPS_WEBHOOK_SECRET_FILE": os.path.join(at.secret, "webhook_secret")}
     return [
         *(fastcgi(at, name, bot, "telebot.fcgi", bot_env) for name in at.telebots),
         fastcgi(at, "telemanager", manager, "telemanager.fcgi", {**common, "TELEOPS_DATABASE": at.conninfo("teleops_manager"),

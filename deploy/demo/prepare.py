@@ -9,8 +9,9 @@ import subprocess
 from layout import ROLES, SERVICE_USERS, Trouble
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Nothing here is a shell. count is the demo's own.
+# Nothing here is a shell. What is in OWN is the demo's.
 PROGRAMS = ("echo", "sleep", "date", "df", "uptime", "false", "cat", "true", "seq")
+OWN = ("count", "mounts", "strength")
 
 
 def run(*argv, **options):
@@ -75,6 +76,10 @@ def secrets(at):
     secret_file(os.path.join(at.secret, "bot_token"), at.token, SERVICE_USERS["telesender"])
     secret_file(os.path.join(at.secret, "webhook_secret"), at.webhook_secret, SERVICE_USERS["telebot"])
     secret_file(os.path.join(at.secret, "metrics_token"), at.metrics_token, SERVICE_USERS["telemanager"])
+    if not os.path.exists(at.secret_key):
+        run(os.path.join(at.app, "usr/bin/teleops"), "secret", "keygen", at.secret_key, env={"TELEOPS_CONFIG": "/dev/null"})
+    user = SERVICE_USERS["teleengine"]
+    shutil.chown(at.secret_key, user, pwd.getpwnam(user).pw_gid)
     poll_token = os.path.join(at.secret, "poll_token")
     if at.polling:
         secret_file(poll_token, at.token, SERVICE_USERS["telebot"])
@@ -91,16 +96,17 @@ def certificate(at):
 
 
 def programs(at):
-    """exec_dir: links to what root has installed, and the demo's own counter."""
+    """exec_dir: links to what root has installed, and the demo's own programs."""
     directory(os.path.dirname(at.exec_dir), 0o755)
     directory(at.exec_dir, 0o755)
     for name in PROGRAMS:
         link, target = os.path.join(at.exec_dir, name), os.path.realpath(shutil.which(name) or f"/usr/bin/{name}")
         if not os.path.lexists(link):
             os.symlink(target, link)
-    own = os.path.join(at.exec_dir, "count")
-    shutil.copyfile(os.path.join(HERE, "count"), own)
-    os.chmod(own, 0o755)
+    for name in OWN:
+        own = os.path.join(at.exec_dir, name)
+        shutil.copyfile(os.path.join(HERE, name), own)
+        os.chmod(own, 0o755)
 
 
 def cluster(at):

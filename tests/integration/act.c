@@ -68,12 +68,31 @@ static int lines(int count, int ms, int status)
 	return status;
 }
 
+/* act hex MS: what stands on descriptor 3, in hexadecimal, after the descriptors that are open; then it stays a while. */
+static int hex(int ms)
+{
+	unsigned char text[65536];
+	ssize_t n = read(3, text, sizeof text);
+
+	for (int fd = 0; fd < 1024; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			printf("%d%s ", fd, fd == 3 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY && write(fd, "x", 1) < 0 ? "r" : "");
+	for (ssize_t i = 0; i < n; i++)
+		printf("%02x", text[i]);
+	puts("");
+	fflush(stdout);
+	usleep((useconds_t)ms * 1000);
+	return n < 0 ? 7 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "mark"))
 		return mark(argv[2], argv[3], atoi(argv[4]));
 	if (argc == 3 && !strcmp(argv[1], "flood"))
 		return flood(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "hex"))
+		return hex(atoi(argv[2]));
 	if (argc == 2 && !strcmp(argv[1], "bytes"))
 		return bytes();
 	if (argc == 3 && !strcmp(argv[1], "stubborn"))

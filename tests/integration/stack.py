@@ -37,8 +37,8 @@ def free_ports(count):
     return ports
 
 
-def example(marks):
-    """People and commands of the tests. marks: the file in which each run of /mark leaves a line."""
+def example(marks, hosts):
+    """People and commands of the tests. marks: the file in which each run of /mark leaves a line; hosts: what /hosts shows."""
     def text(name, **more):
         return {"name": name, "type": "text", "required": True, **more}
     exec_ = {"kind": "exec", "timeout_s": 60}
@@ -85,12 +85,28 @@ def example(marks):
             {"name": "typed", "kind": "text", "template": "{count} {ratio} {flag} {env}", "parameters": [
                 {"name": "count", "type": "integer", "required": True, "minimum": 1, "maximum": 9}, {"name": "ratio", "type": "number", "default": 0.5},
                 {"name": "flag", "type": "boolean", "default": False}, {"name": "env", "type": "choice", "choices": ["prod", "staging"], "default": "staging"}]},
+            {"name": "every", "kind": "text", "template": "{tag} {who} {on} {for}", "parameters": [
+                {"name": "tag", "type": "pattern", "pattern": "v\\d+(\\.\\d+)*", "required": True}, {"name": "who", "type": "user", "default": "ada"},
+                {"name": "on", "type": "date", "minimum": "today", "maximum": "+2w", "default": "today"},
+                {"name": "for", "type": "duration", "minimum": "1m", "maximum": "2h", "default": "30m"}]},
+            {"name": "lend", "kind": "text", "template": "{what} for {who} until {until}", "interactive": True, "parameters": [
+                text("what"), {"name": "who", "type": "user", "required": True}, {"name": "until", "type": "date", "minimum": "today", "required": True}]},
+            {"name": "hosts", "program": "cat", "args": [hosts], **exec_},
+            {"name": "login", "kind": "text", "template": "on {host}", "parameters": [
+                {"name": "host", "type": "choice", "choices_from": "hosts", "every_s": 5, "required": True}]},
+            {"name": "setpw", "program": "act", "args": ["hex", "{ms}"], "parameters": [
+                {"name": "password", "type": "text", "secret": True, "minimum": 8, "required": True}, {"name": "ms", "type": "integer", "default": 0}], **exec_},
+            {"name": "askpw", "program": "act", "args": ["hex", "0"], "interactive": True, "parameters": [
+                {"name": "pin", "type": "integer", "secret": True, "required": True}, {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
+            {"name": "gravepw", "program": "act", "args": ["hex", "0"], "dangerous": True, "approvals": 1, "approvers": "judge", "parameters": [
+                {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
         "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
-                                                              "deploy")),
-                   {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}}],
+                                                              "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw")),
+                   {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}},
+                   {"role": "few", "command": "every", "constraints": {"who": ["bob"]}}],
     }
 
 
@@ -135,12 +151,15 @@ class Stack:
         self.marks = os.path.join(self.dir, "marks")
         with open(self.marks, "w", encoding="utf-8"):
             os.chmod(self.marks, 0o666)
+        self.hosts = os.path.join(self.dir, "hosts")
+        with open(self.hosts, "w", encoding="utf-8") as f:
+            f.write("alpha\nbeta\n")
         act = os.path.join(self.env["TELEOPS_EXEC_DIR"], "act")
         subprocess.run(["cc", "-O1", "-o", act, os.path.join(HERE, "act.c")], check=True)
         os.chmod(act, 0o755)
         # What the demo says by itself would be in the tests' way.
         self.sql("DELETE FROM schedule")
-        self.apply(example(self.marks))
+        self.apply(example(self.marks, self.hosts))
         self.sim.call("/sim/start", {"people": list(CROWD)})
 
     def control(self, where, *argv):

@@ -115,6 +115,7 @@ INSERT INTO web_session (id_hash, user_id, csrf_hash, expires_at) SELECT '\x01',
 SELECT lives_ok($$SELECT config_administrator('root', '$y$other', NULL, NULL, true)$$, 'a reset gives a new password');
 SELECT results_eq($$SELECT password_hash, first_name, (SELECT count(*) FROM web_session) FROM app_user WHERE login = 'root'$$,
 	$$VALUES ('$y$other', 'Root', 0::bigint)$$, 'keeps the name and ends open sessions');
+SET CONSTRAINTS ALL IMMEDIATE;
 SELECT ok(pg_temp.moves('TRUNCATE command_parameter'), 'a new catalogue: TRUNCATE command_parameter');
 SELECT * FROM finish();
 ROLLBACK;

@@ -29,6 +29,9 @@ INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
 INSERT INTO admin_permission (user_id, area) VALUES (pg_temp.user_id('ada'), '*');
 
+INSERT INTO choice_list (command_id) VALUES (pg_temp.command_id('run'));
+SET CONSTRAINTS ALL IMMEDIATE;
+
 CREATE TEMPORARY TABLE refusal (turn integer GENERATED ALWAYS AS IDENTITY, by text NOT NULL, statement text NOT NULL);
 INSERT INTO refusal (by, statement) VALUES
 	-- people
@@ -127,8 +130,15 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_parameter_name_check', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'a b', 'text' FROM command$$),
 	('command_parameter_position_check', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 0, 'x', 'text' FROM command$$),
 	('command_parameter_type_check', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'x', 'json' FROM command$$),
-	('command_parameter_check', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'x', 'choice' FROM command$$),
-	('command_parameter_check', $$INSERT INTO command_parameter (command_id, position, name, type, choices) SELECT id, 9, 'x', 'choice', '{}' FROM command$$),
+	('command_parameter_choices', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'x', 'choice' FROM command$$),
+	('command_parameter_choices', $$INSERT INTO command_parameter (command_id, position, name, type, choices) SELECT id, 9, 'x', 'choice', '{}' FROM command$$),
+	('command_parameter_choices', $$INSERT INTO command_parameter (command_id, position, name, type, choices_from) SELECT id, 9, 'x', 'text', name FROM command$$),
+	('command_parameter_choices_from_fkey', $$INSERT INTO command_parameter (command_id, position, name, type, choices_from) SELECT id, 9, 'x', 'choice', 'nowhere' FROM command$$),
+	('command_parameter_every_s_check', $$INSERT INTO command_parameter (command_id, position, name, type, every_s) SELECT id, 9, 'x', 'text', 1 FROM command$$),
+	('command_parameter_pattern', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'x', 'pattern' FROM command$$),
+	('command_parameter_secret', $$INSERT INTO command_parameter (command_id, position, name, type, secret, default_value) SELECT id, 9, 'x', 'text', true, 'd' FROM command$$),
+	('choice_list_pkey', $$INSERT INTO choice_list (command_id) SELECT command_id FROM choice_list$$),
+	('choice_list_command_id_fkey', $$INSERT INTO choice_list (command_id) VALUES (0)$$),
 	('role_command_role_id_command_id_constraints_chat_id_key', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
 		SELECT role_id, command_id, constraints, chat_id FROM role_command WHERE chat_id IS NULL$$),
 	('role_command_constraints_check', $$INSERT INTO role_command (role_id, command_id, constraints) SELECT r.id, c.id, '[]' FROM role r, command c$$),

@@ -8,6 +8,7 @@ from world import Refused, utf16
 
 TEXT_MOST, CAPTION_MOST, DATA_MOST, ANSWER_MOST, COMMANDS_MOST = 4096, 1024, 64, 200, 100
 CALLBACK_LIVES_S = 150
+DELETABLE_S = 48 * 3600
 ACTIONS = {"typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document", "choose_sticker",
            "find_location", "record_video_note", "upload_video_note"}
 STYLES = {"danger", "success", "primary"}
@@ -189,6 +190,19 @@ class BotApi:
         message["reply_markup"] = markup
         self.world.version += 1
         return message
+
+    async def on_deleteMessage(self, p):
+        """What is younger than 48 hours: the bot's own anywhere, people's in private chats, and in groups where it has the right to."""
+        chat = self.world.writable(p.get("chat_id"))
+        message = self.world.find(chat["id"], p.get("message_id") or 0)
+        if not message:
+            raise Refused(400, "Bad Request: message to delete not found")
+        own, private = message.get("from") == self.world.bot, chat["type"] == "private"
+        if not (own or private or self.world.groups[chat["id"]].get("bot_deletes")) or time.time() - message["date"] > DELETABLE_S:
+            raise Refused(400, "Bad Request: message can't be deleted for everyone")
+        self.world.messages[chat["id"]].remove(message)
+        self.world.version += 1
+        return True
 
     async def on_sendChatAction(self, p):
         chat = self.world.writable(p.get("chat_id"))

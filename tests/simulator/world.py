@@ -55,7 +55,7 @@ class World:
     def chat(self, chat_id):
         chat_id = int(chat_id)
         if chat_id in self.groups:
-            return {k: v for k, v in self.groups[chat_id].items() if k not in ("members", "topics")}
+            return {k: v for k, v in self.groups[chat_id].items() if k not in ("members", "topics", "bot_deletes")}
         if chat_id < 0:
             raise Refused(400, "Bad Request: chat not found")
         p = self.person(chat_id)

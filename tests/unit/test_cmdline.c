@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -124,6 +125,108 @@ static void shows_whole_characters_of_a_long_value(void **state)
 	tele_buf_release(&out);
 }
 
+static struct tele_seal_key key;
+static struct tele_parameter every_parameters[] = {
+    {.name = "pin", .type = "text", .required = true, .secret = true},
+    {.name = "count", .type = "integer", .minimum = "1"},
+    {.name = "env", .type = "choice", .choices = envs, .nchoices = 2},
+    {.name = "for", .type = "duration"},
+    {.name = "on", .type = "date", .default_value = "today"},
+    {.name = "tag", .type = "pattern", .pattern = "v[0-9]+"},
+    {.name = "factor", .type = "number"},
+    {.name = "force", .type = "boolean"},
+};
+static const struct tele_command every = {
+    .name = "every", .usage = "/every", .parameters = every_parameters, .nparameters = COUNT(every_parameters), .seal = &key, .interactive = true};
+
+static void expect_shown(const struct tele_command *c, const char *rest, const char *shown)
+{
+	struct tele_buf out = {0};
+
+	assert_int_equal(tele_cmdline_shown(c, rest, &out), TELE_OK);
+	assert_string_equal(tele_buf_text(&out), shown);
+	tele_buf_release(&out);
+}
+
+static void shows_a_line_without_its_secrets(void **state)
+{
+	expect_shown(&restart, "web  'staging", "web  'staging");
+	expect_shown(&every, "hunter2  5 env=staging ", "•••  5 env=staging ");
+	expect_shown(&every, "5=5 count=7", "••• count=7");
+	expect_shown(&every, "env=staging\npin=\"a \\\" b\"\n3", "env=staging\npin=•••\n3");
+	expect_shown(&every, "'hunter2 5", "•••");
+	expect_shown(&every, "hunter2 5 staging 5m today v1 1 yes more", "•••");
+	expect_shown(&every, "", "");
+}
+
+/* Lines of all that means something to the reader, put together at random. SEKRIT is no value of anything but the secret. */
+static void no_line_crashes_or_shows_a_secret(void **state)
+{
+	static const char *const pieces[] = {"SEKRIT", "pin=", "count=", "env=", "for=", "on=", "tag=", "factor=", "=", "'", "\"", "\\", " ", " ", "  ", "\n", "\t",
+	    "5", "staging", "1h30m", "2d", "+3d", "today", "v12", "-1.5e3", "yes", "é", "😀", "•••", "pim=", "{\"sealed\":", "%s%n", "@ada", "/", "0", "e", "."};
+
+	srand(20261125);
+	for (int round = 0; round < 20000; round++) {
+		struct tele_buf line = {0}, args = {0}, complaint = {0}, shown = {0};
+		const struct tele_command *c = round % 4 ? &every : round % 8 ? &restart : &say;
+		enum tele_err rc;
+
+		for (int n = rand() % 12; n >= 0; n--)
+			tele_buf_str(&line, pieces[(size_t)rand() % COUNT(pieces)]);
+		rc = tele_cmdline_arguments(c, tele_buf_text(&line), &args, &complaint);
+		assert_true(rc == TELE_OK || rc == TELE_EMPTY || rc == TELE_INVALID);
+		assert_int_equal(rc == TELE_INVALID, complaint.len > 0);
+		assert_int_equal(tele_cmdline_shown(c, tele_buf_text(&line), &shown), TELE_OK);
+		if (c == &every) {
+			assert_null(strstr(tele_buf_text(&args), "SEKRIT"));
+			assert_null(strstr(tele_buf_text(&complaint), "SEKRIT"));
+			assert_true(rc == TELE_INVALID || !strstr(tele_buf_text(&shown), "SEKRIT"));
+		}
+		tele_buf_release(&line);
+		tele_buf_release(&args);
+		tele_buf_release(&complaint);
+		tele_buf_release(&shown);
+	}
+}
+
+static void no_bytes_crash(void **state)
+{
+	char line[200];
+
+	srand(20261126);
+	for (int round = 0; round < 20000; round++) {
+		struct tele_buf args = {0}, complaint = {0}, shown = {0};
+		size_t n = (size_t)rand() % (sizeof line - 1);
+		enum tele_err rc;
+
+		for (size_t i = 0; i < n; i++)
+			line[i] = (char)(1 + rand() % (round % 2 ? 255 : 127));
+		line[n] = '\0';
+		rc = tele_cmdline_arguments(round % 3 ? &every : &restart, line, &args, &complaint);
+		assert_true(rc == TELE_OK || rc == TELE_EMPTY || rc == TELE_INVALID);
+		assert_int_equal(tele_cmdline_shown(&every, line, &shown), TELE_OK);
+		tele_buf_release(&args);
+		tele_buf_release(&complaint);
+		tele_buf_release(&shown);
+	}
+}
+
+static int compile_pattern(void **state)
+{
+	char secret[TELE_SEAL_TEXT], public[TELE_SEAL_TEXT];
+	struct tele_buf why = {0};
+
+	if (tele_seal_keygen(secret, public) != TELE_OK || tele_seal_key_read(public, &key) != TELE_OK)
+		return -1;
+	return tele_pattern_compile(every_parameters[5].pattern, &every_parameters[5].compiled, &why) != TELE_OK;
+}
+
+static int free_pattern(void **state)
+{
+	tele_pattern_free(every_parameters[5].compiled);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,7 +235,10 @@ int main(void)
 	    cmocka_unit_test(reads_positions_names_and_quotes),
 	    cmocka_unit_test(says_what_is_wrong),
 	    cmocka_unit_test(shows_whole_characters_of_a_long_value),
+	    cmocka_unit_test(shows_a_line_without_its_secrets),
+	    cmocka_unit_test(no_line_crashes_or_shows_a_secret),
+	    cmocka_unit_test(no_bytes_crash),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, compile_pattern, free_pattern);
 }

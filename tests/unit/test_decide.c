@@ -10,11 +10,16 @@
 #include <string.h>
 
 static struct tele_parameter text = {.name = "text", .type = "text", .required = true};
+static struct tele_parameter setpw_parameters[] = {{.name = "login", .type = "text", .required = true}, {.name = "password", .type = "text", .required = true, .secret = true}};
+static struct tele_parameter pin_parameters[] = {{.name = "pin", .type = "text", .required = true, .secret = true}, {.name = "count", .type = "integer"}};
+static struct tele_seal_key key;
 static struct tele_command commands[] = {
     {.id = 3, .name = "off", .usage = "/off", .enabled = false},
+    {.id = 6, .name = "pin", .usage = "/pin <pin> [count]", .enabled = true, .parameters = pin_parameters, .nparameters = 2, .seal = &key},
     {.id = 4, .name = "say", .usage = "/say <text>", .enabled = true, .parameters = &text, .nparameters = 1},
+    {.id = 5, .name = "setpw", .usage = "/setpw <login> <password>", .enabled = true, .parameters = setpw_parameters, .nparameters = 2, .seal = &key},
 };
-static const struct tele_catalogue catalogue = {.version = 7, .bot_username = "ops_bot", .commands = commands, .ncommands = 2};
+static const struct tele_catalogue catalogue = {.version = 7, .bot_username = "ops_bot", .commands = commands, .ncommands = 4};
 
 static struct tele_decision d;
 
@@ -67,6 +72,49 @@ static void wrong_arguments_get_a_complaint(void **state)
 	assert_string_equal(d.action, "invalid");
 	assert_int_equal(d.command_id, 4);
 	assert_string_equal(d.reply, "text is missing.\nUsage: /say <text>");
+}
+
+static void expect_no_secret(void)
+{
+	const char *all[] = {d.args, d.line, d.reply, d.extra};
+
+	for (int i = 0; i < 4; i++)
+		assert_null(strstr(all[i], "hunter2"));
+}
+
+static void a_secret_is_sealed_and_masked(void **state)
+{
+	static const struct {
+		const char *words, *action, *line;
+	} cases[] = {
+	    {"/setpw ada hunter2", "run", "/setpw ada •••"},
+	    {"/setpw@ops_bot  ada  hunter2 hunter2", "run", "/setpw@ops_bot  ada  •••"},
+	    {"/SETPW login=ada password=\"hunter2\"", "run", "/SETPW login=ada password=•••"},
+	    {"/setpw ada", "invalid", "/setpw •••"},
+	    {"/setpw ", "invalid", "/setpw "},
+	    {"/setpw password=hunter2 ada", "invalid", "/setpw •••"},
+	    {"/setpw pasword=hunter2 ada", "invalid", "/setpw •••"},
+	    {"/setpw 'ada hunter2", "invalid", "/setpw •••"},
+	    {"/pin 'hunter2 x' 5", "run", "/pin ••• 5"},
+	    {"/pin 5=5", "run", "/pin •••"},
+	    {"/pin count=5 pin='hunter2 '", "run", "/pin count=5 pin=•••"},
+	    {"/pin hunter2 hunter2", "invalid", "/pin •••"},
+	    {"/pin x 5 hunter2", "invalid", "/pin •••"},
+	    {"/pin pin=x pin=hunter2", "invalid", "/pin •••"},
+	    {"/setpwd ada hunter2", "unknown", "/setpwd •••"},
+	    {"/off hunter2", "unknown", "/off •••"},
+	    {"/off", "unknown", "/off"},
+	};
+	char secret[TELE_SEAL_TEXT], public[TELE_SEAL_TEXT];
+
+	assert_int_equal(tele_seal_keygen(secret, public), TELE_OK);
+	assert_int_equal(tele_seal_key_read(public, &key), TELE_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		decide("private", cases[i].words);
+		assert_string_equal(d.action, cases[i].action);
+		assert_string_equal(d.line, cases[i].line);
+		expect_no_secret();
+	}
 }
 
 static void other_bots_commands_are_theirs(void **state)
@@ -137,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(a_command_runs),
 	    cmocka_unit_test(what_is_missing_is_asked_for),
 	    cmocka_unit_test(wrong_arguments_get_a_complaint),
+	    cmocka_unit_test(a_secret_is_sealed_and_masked),
 	    cmocka_unit_test(other_bots_commands_are_theirs),
 	    cmocka_unit_test(unknown_commands_are_told_where_they_are_surely_ours),
 	    cmocka_unit_test(builtins_and_plain_text),

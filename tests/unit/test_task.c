@@ -26,8 +26,8 @@ static PGresult *answer(const char *const *values, int n)
 
 static void reads_a_claim(void **state)
 {
-	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\"}", "10", "5", "1000", "t", "f", "t", "/say hi", "ada",
-	    "Ada L", "4001", "-2001", NULL, "12", "900", "0.25"};
+	const char *values[] = {"claim", "17", "2", "exec", "say", "echo", "{-n,\"{text}\"}", "", "{\"text\":\"hi\",\"pw\":{\"sealed\":\"YWJj\"}}", "10", "5", "1000", "t", "f", "t", "/say hi", "ada",
+	    "Ada L", "4001", "-2001", NULL, "12", "900", "0.25", "f"};
 	PGresult *res = answer(values, sizeof values / sizeof *values);
 	enum tele_answer_kind kind;
 	struct tele_task t;
@@ -46,6 +46,10 @@ static void reads_a_claim(void **state)
 	assert_int_equal(t.thread_id, 0);
 	assert_int_equal(t.update_id, 900);
 	assert_true(t.waited_s == 0.25);
+	assert_false(t.internal);
+	/* Nothing that fills in a template meets a secret. */
+	assert_string_equal(json_object_to_json_string_ext(t.args, JSON_C_TO_STRING_PLAIN), "{\"text\":\"hi\"}");
+	assert_string_equal(json_object_to_json_string_ext(t.sealed, JSON_C_TO_STRING_PLAIN), "{\"pw\":\"YWJj\"}");
 	tele_task_release(&t);
 	PQclear(res);
 }

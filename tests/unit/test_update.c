@@ -112,6 +112,25 @@ static void a_second_key_wins(void **state)
 	tele_update_release(&u);
 }
 
+static void masked_holds_no_words(void **state)
+{
+	struct tele_buf out = {0};
+	struct tele_update u;
+
+	assert_int_equal(parse(&u,
+			     "{\"update_id\":7,\"message\":{\"message_id\":3,\"chat\":{\"id\":5,\"type\":\"private\"},\"text\":\"/setpw hunter2\",\"reply_to_message\":{"
+			     "\"caption\":\"hunter2\"},\"entities\":[{\"type\":\"text_link\",\"url\":\"hunter2\"}],\"quote\":{\"text\":\"hunter2\"}}}"),
+	    TELE_OK);
+	tele_update_masked(&u, &out);
+	assert_null(strstr(tele_buf_text(&out), "hunter2"));
+	assert_non_null(strstr(tele_buf_text(&out), "{\"update_id\":7,\"message\":{\"message_id\":3,"));
+	assert_non_null(strstr(tele_buf_text(&out), "\"text\":\"•••\""));
+	/* The update itself is as it was. */
+	assert_string_equal(u.text, "/setpw hunter2");
+	tele_buf_release(&out);
+	tele_update_release(&u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +142,7 @@ int main(void)
 	    cmocka_unit_test(refuses_what_is_no_update),
 	    cmocka_unit_test(survives_a_nesting_bomb),
 	    cmocka_unit_test(a_second_key_wins),
+	    cmocka_unit_test(masked_holds_no_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

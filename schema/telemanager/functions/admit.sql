@@ -7,9 +7,11 @@ $$;
 COMMENT ON FUNCTION catalogue_head() IS 'Version of the catalogue and the bot''s @name; read before catalogue(), in one transaction with it';
 
 CREATE OR REPLACE FUNCTION catalogue() RETURNS TABLE (command_id bigint, command text, enabled boolean, usage text, parameter text, type text,
-	required boolean, default_value text, minimum text, maximum text, choices text[], pattern text, secret boolean, interactive boolean)
+	required boolean, default_value text, minimum text, maximum text, choices text[], pattern text, secret boolean, interactive boolean,
+	choices_from text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT c.id, c.name, c.enabled, command_usage(c.id), p.name, p.type, p.required, p.default_value, p.minimum::text, p.maximum::text, p.choices, p.pattern, p.secret, c.interactive
+	SELECT c.id, c.name, c.enabled, command_usage(c.id), p.name, p.type, p.required, p.default_value, p.minimum, p.maximum,
+		CASE WHEN p.choices_from IS NULL THEN p.choices ELSE choices_of(p) END, p.pattern, p.secret, c.interactive, p.choices_from
 	FROM command c LEFT JOIN command_parameter p ON p.command_id = c.id
 	ORDER BY c.name, p.position
 $$;
@@ -72,6 +74,16 @@ BEGIN
 	RETURN a;
 END $$;
 COMMENT ON FUNCTION admission_answer(admission, integer, bigint) IS 'What admission answers at once; no body: nothing';
+
+-- Telegram lets a bot delete what is younger than 48 hours: in private chats, and in groups where it may
+-- (core.telegram.org/bots/api#deletemessage). Where it may not, its person is told; see outbox_settle().
+CREATE OR REPLACE FUNCTION message_take_away(r admission) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	INSERT INTO outbox (op, chat_id, thread_id, params, update_id, expires_at)
+	SELECT 'delete_message', r.chat_id, nullif(r.thread_id, 0), jsonb_build_object('message_id', r.message_id), r.update_id, now() + interval '48 hours'
+	WHERE r.message_id <> 0
+$$;
+COMMENT ON FUNCTION message_take_away(admission) IS 'Has a message deleted that carried a secret';
 
 CREATE OR REPLACE FUNCTION admit_alone(r admission) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -156,7 +168,8 @@ BEGIN
 	)
 	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
 		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
-		u.action, u.command_id, v.args, u.line, u.reply, u.extra,
+		CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END, u.command_id, coalesce(w.args, v.args), u.line,
+		coalesce(w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))), u.reply), u.extra,
 		p.id, p.login, p.enabled,
 		a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
 			(u.username, trim(u.first_name || ' ' || u.last_name), u.language),
@@ -172,10 +185,10 @@ BEGIN
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
-		WHEN u.action = 'run' THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, v.args)) THEN 'refused'
+		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, coalesce(w.args, v.args))) THEN 'refused'
 			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
-		WHEN u.action = 'ask' THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
-		WHEN u.action = 'invalid' AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
+		WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
+		WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
 		ELSE 'reply' END)::admission ORDER BY u.update_id)
 	INTO rows
 	FROM came u
@@ -186,7 +199,9 @@ BEGIN
 	LEFT JOIN telegram_account a ON a.telegram_id = u.from_id
 	LEFT JOIN app_user p ON p.id = a.user_id
 	LEFT JOIN command c ON c.id = u.command_id
-	LEFT JOIN chat h ON h.chat_id = u.chat_id;
+	LEFT JOIN chat h ON h.chat_id = u.chat_id
+	-- Only a value that is an object has anything to resolve.
+	LEFT JOIN LATERAL args_resolve(p.id, u.command_id, v.args) w ON u.args LIKE '{%{%';
 
 	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
 		INSERT INTO chat (chat_id, type, title)
@@ -286,6 +301,13 @@ BEGIN
 	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel' AND number_of(r.extra) IS NOT NULL)
 		OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
 	ORDER BY r.update_id;
+
+	-- TeleBot masks what is secret, or may be; where it did, the message goes.
+	IF EXISTS (SELECT FROM unnest(rows) r WHERE strpos(r.line, '•••') > 0) THEN
+		PERFORM message_take_away(r) FROM unnest(rows) r
+		WHERE strpos(r.line, '•••') > 0 AND r.outcome NOT IN ('duplicate', 'deferred', 'ignored', 'flooded')
+			AND EXISTS (SELECT FROM command_parameter q WHERE q.command_id = r.command_id AND q.secret) ORDER BY r.update_id;
+	END IF;
 
 	RETURN QUERY SELECT r.update_id, r.outcome FROM unnest(rows) r;
 END $$;

@@ -24,6 +24,10 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION config_user(app_user) IS 'A person as declared';
 
+CREATE OR REPLACE FUNCTION config_limit(p_type text, p_limit text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN p_type IN ('duration', 'date') THEN to_jsonb(p_limit) ELSE to_jsonb(p_limit::numeric) END $$;
+COMMENT ON FUNCTION config_limit(text, text) IS 'A parameter''s minimum or maximum as files have it: a number, or a duration or date as text';
+
 CREATE OR REPLACE FUNCTION config_current() RETURNS TABLE (kind text, name text, body jsonb)
 LANGUAGE sql STABLE AS $$
 	SELECT 'organization', o.name, jsonb_build_object('name', o.name) FROM organization o
@@ -42,7 +46,8 @@ LANGUAGE sql STABLE AS $$
 		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
 		'parameters', coalesce((SELECT jsonb_agg(jsonb_build_object('name', p.name, 'type', p.type, 'required', p.required, 'default', p.default_value,
-			'minimum', p.minimum, 'maximum', p.maximum, 'choices', coalesce(to_jsonb(p.choices), '[]'), 'help', p.help) ORDER BY p.position)
+			'minimum', config_limit(p.type, p.minimum), 'maximum', config_limit(p.type, p.maximum), 'choices', coalesce(to_jsonb(p.choices), '[]'),
+			'choices_from', p.choices_from, 'every_s', p.every_s, 'pattern', p.pattern, 'secret', p.secret, 'help', p.help) ORDER BY p.position)
 			FROM command_parameter p WHERE p.command_id = c.id), '[]')) FROM command c
 	UNION ALL
 	SELECT 'grant', r.name || ' may ' || c.name || CASE WHEN x.constraints <> '{}' THEN ' ' || x.constraints::text ELSE '' END
@@ -67,7 +72,8 @@ LANGUAGE sql IMMUTABLE AS $$
 		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
 		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
-	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "help": ""}'
+	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "choices_from": null, "every_s": 300,
+		"pattern": "", "secret": false, "help": ""}'
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
 	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
 	ELSE '{}' END::jsonb
@@ -121,6 +127,14 @@ LANGUAGE sql STABLE AS $$
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
 	), known AS (
 		SELECT kind, name FROM config_current() UNION SELECT kind, name FROM config_wanted(p_doc)
+	), parameter AS (
+		SELECT format('commands[%s].parameters[%s]', i.at, n - 1) AS path, q
+		FROM item i, jsonb_array_elements(i.e -> 'parameters') WITH ORDINALITY AS x(q, n) WHERE i.section = 'commands'
+	), will_be AS (
+		SELECT w.name, w.body FROM config_wanted(p_doc) w WHERE w.kind = 'command'
+		UNION ALL
+		SELECT c.name, c.body FROM config_current() c WHERE c.kind = 'command'
+			AND NOT EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.name = c.name)
 	), reference AS (
 		SELECT format('%s[%s].roles[%s]', i.section, i.at, n - 1) AS path, 'role' AS kind, v AS name
 		FROM item i, jsonb_array_elements_text(i.e -> 'roles') WITH ORDINALITY AS r(v, n)
@@ -139,6 +153,11 @@ LANGUAGE sql STABLE AS $$
 		SELECT format('schedules[%s].user', i.at), 'user', i.e ->> 'user' FROM item i WHERE i.section = 'schedules'
 		UNION ALL
 		SELECT format('schedules[%s].line', i.at), 'command', line_command(i.e ->> 'line') FROM item i WHERE i.section = 'schedules'
+		UNION ALL
+		SELECT p.path || '.choices_from', 'command', p.q ->> 'choices_from' FROM parameter p
+		UNION ALL
+		-- @names and Telegram ids come and go.
+		SELECT p.path || '.default', 'user', p.q ->> 'default' FROM parameter p WHERE p.q ->> 'type' = 'user' AND p.q ->> 'default' !~ '^(@.*|[0-9]+)$'
 	)
 	SELECT r.path, format('there is no %s "%s", neither in this file nor in the database', r.kind, r.name)
 	FROM reference r WHERE r.name IS NOT NULL AND NOT EXISTS (SELECT FROM known k WHERE k.kind = r.kind AND k.name = r.name)
@@ -156,10 +175,18 @@ LANGUAGE sql STABLE AS $$
 	SELECT format('grants[%s].constraints.%s', i.at, k), format('command "%s" has no parameter "%s"', i.e ->> 'command', k)
 	FROM item i, jsonb_object_keys(i.e -> 'constraints') AS k
 	WHERE i.section = 'grants' AND NOT EXISTS (
-		SELECT FROM (SELECT w.body FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.name = i.e ->> 'command'
-			UNION ALL SELECT c.body FROM config_current() c WHERE c.kind = 'command' AND c.name = i.e ->> 'command'
-				AND NOT EXISTS (SELECT FROM config_wanted(p_doc) w WHERE w.kind = 'command' AND w.name = c.name)) b,
-			jsonb_array_elements(b.body -> 'parameters') p WHERE p ->> 'name' = k)
+		SELECT FROM will_be b, jsonb_array_elements(b.body -> 'parameters') p WHERE b.name = i.e ->> 'command' AND p ->> 'name' = k)
+	UNION ALL
+	SELECT format('grants[%s].constraints.%s', i.at, k), 'is a secret: a grant cannot hold values of it'
+	FROM item i, jsonb_object_keys(i.e -> 'constraints') AS k, will_be b, jsonb_array_elements(b.body -> 'parameters') p
+	WHERE i.section = 'grants' AND b.name = i.e ->> 'command' AND p ->> 'name' = k AND (p ->> 'secret')::boolean
+	UNION ALL
+	SELECT p.path || '.choices_from', format('/%s cannot give choices: %s', b.name, CASE
+		WHEN jsonb_array_length(b.body -> 'parameters') > 0 THEN 'it has parameters' WHEN (b.body ->> 'enabled')::boolean THEN 'it is confirmed or approved first'
+		ELSE 'it is switched off' END)
+	FROM parameter p JOIN will_be b ON b.name = p.q ->> 'choices_from'
+	WHERE jsonb_array_length(b.body -> 'parameters') > 0 OR (b.body ->> 'dangerous')::boolean OR (b.body ->> 'approvals')::integer > 0
+		OR NOT (b.body ->> 'enabled')::boolean
 	UNION ALL
 	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
 	UNION ALL
@@ -212,9 +239,11 @@ BEGIN
 		approver_role_id = excluded.approver_role_id, version = c.version + 1, updated_at = now()
 	RETURNING id INTO which;
 	DELETE FROM command_parameter WHERE command_id = which;
-	INSERT INTO command_parameter (command_id, position, name, type, required, default_value, minimum, maximum, choices, help)
-	SELECT which, n, q ->> 'name', q ->> 'type', (q ->> 'required')::boolean, q ->> 'default', (q ->> 'minimum')::numeric, (q ->> 'maximum')::numeric,
-		nullif(ARRAY(SELECT jsonb_array_elements_text(q -> 'choices')), '{}'), q ->> 'help'
+	INSERT INTO command_parameter (command_id, position, name, type, required, default_value, minimum, maximum, choices, choices_from, every_s, pattern,
+		secret, help)
+	SELECT which, n, q ->> 'name', q ->> 'type', (q ->> 'required')::boolean, q ->> 'default', q ->> 'minimum', q ->> 'maximum',
+		nullif(ARRAY(SELECT jsonb_array_elements_text(q -> 'choices')), '{}'), q ->> 'choices_from', (q ->> 'every_s')::integer, q ->> 'pattern',
+		(q ->> 'secret')::boolean, q ->> 'help'
 	FROM jsonb_array_elements(p -> 'parameters') WITH ORDINALITY AS x(q, n);
 END $$;
 COMMENT ON FUNCTION config_apply_command(jsonb) IS 'Makes a command as declared';

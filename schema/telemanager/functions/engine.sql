@@ -88,8 +88,8 @@ BEGIN
 		INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
 			message_id, update_id, args, line, admitted_at, claimed_at, started_at, reason)
 		SELECT g.id, p_state, g.attempt, g.queue, g.engine_id, g.command_id, coalesce(c.name, ''), g.user_id, g.telegram_id, g.chat_id, g.thread_id,
-			g.message_id, g.update_id, g.args, g.line, g.admitted_at, g.claimed_at, g.started_at, p_reason
-		FROM gone g LEFT JOIN command c ON c.id = g.command_id
+			g.message_id, g.update_id, args_masked(g.args), g.line, g.admitted_at, g.claimed_at, g.started_at, p_reason
+		FROM gone g LEFT JOIN command c ON c.id = g.command_id WHERE NOT g.internal
 		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id
 	), turn AS (
 		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many FROM kept k
@@ -312,7 +312,7 @@ CREATE OR REPLACE FUNCTION engine_step(p_engine bigint, p_epoch bigint, p_extend
 	p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
 RETURNS TABLE (what text, task_id bigint, attempt integer, kind text, command text, program text, argv_template text[], template text, args jsonb,
 	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, logged boolean, long_running boolean, line text, login text, person text,
-	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz)
+	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz, internal boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -323,6 +323,7 @@ DECLARE
 	denied bigint[];
 	commands bigint[];
 	limited text[];
+	lists jsonb;
 	one record;
 	one_queue text;
 BEGIN
@@ -341,7 +342,7 @@ BEGIN
 		INSERT INTO outbox (op, chat_id, thread_id, params, task_id, update_id, expires_at, coalesce_key)
 		SELECT DISTINCT ON (t.chat_id, t.thread_id) 'chat_action', t.chat_id, t.thread_id, '{"action": "typing"}'::jsonb, t.id, t.update_id,
 			now() + interval '5 seconds', format('typing %s %s', t.chat_id, t.thread_id)
-		FROM task t WHERE t.id = ANY (p_started) AND t.engine_id = p_engine AND t.epoch = p_epoch ORDER BY t.chat_id, t.thread_id, t.id
+		FROM task t WHERE t.id = ANY (p_started) AND t.engine_id = p_engine AND t.epoch = p_epoch AND NOT t.internal ORDER BY t.chat_id, t.thread_id, t.id
 		ON CONFLICT (coalesce_key) WHERE coalesce_key IS NOT NULL DO NOTHING;
 		IF FOUND THEN
 			PERFORM pg_notify('outbox', '');
@@ -366,18 +367,18 @@ BEGIN
 			INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
 				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut)
 			SELECT m.id, r.state, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
-				m.message_id, m.update_id, m.args, m.line, m.admitted_at, m.claimed_at, r.started_at, coalesce(r.finished_at, now()),
+				m.message_id, m.update_id, args_masked(m.args), m.line, m.admitted_at, m.claimed_at, r.started_at, coalesce(r.finished_at, now()),
 				nullif(r.exit_status, -1), nullif(r.term_signal, -1), r.reason, r.output_bytes, r.output_cut
-			FROM moved m JOIN result r ON r.id = m.id LEFT JOIN command c ON c.id = m.command_id
+			FROM moved m JOIN result r ON r.id = m.id LEFT JOIN command c ON c.id = m.command_id WHERE NOT m.internal
 		), saved AS (
 			INSERT INTO task_output (task_id, body)
 			SELECT m.id, r.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id
-			WHERE r.output <> '' AND c.logged
+			WHERE r.output <> '' AND c.logged AND NOT m.internal
 			ON CONFLICT DO NOTHING
 		), speaks AS (
 			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document,
 				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
-			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> ''
+			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal
 		), live AS (
 			-- What was shown while it ran becomes its end; a document follows it.
 			UPDATE outbox o SET text = s.text, entities = nullif(s.entities, '')::jsonb, markup = NULL, final = true, wanted_version = o.wanted_version + 1
@@ -407,12 +408,18 @@ BEGIN
 			INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 			SELECT 'engine', m.user_id, m.telegram_id, m.chat_id, r.state, 'task ' || m.id,
 				jsonb_strip_nulls(jsonb_build_object('line', m.line, 'exit', nullif(r.exit_status, -1), 'signal', nullif(r.term_signal, -1), 'reason', nullif(r.reason, '')))
-			FROM moved m JOIN result r ON r.id = m.id
+			FROM moved m JOIN result r ON r.id = m.id WHERE NOT m.internal
 		)
 		SELECT (SELECT array_agg(r.id) FROM result r WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = r.id)),
 			(SELECT array_agg(m.command_id) FROM moved m JOIN command c ON c.id = m.command_id WHERE c.concurrency IS NOT NULL),
-			(SELECT array_agg(m.queue) FROM moved m JOIN queue q ON q.name = m.queue WHERE q.concurrency IS NOT NULL)
-		INTO gone, commands, limited;
+			(SELECT array_agg(m.queue) FROM moved m JOIN queue q ON q.name = m.queue WHERE q.concurrency IS NOT NULL),
+			(SELECT jsonb_agg(jsonb_build_object('command_id', m.command_id, 'error', left(CASE WHEN r.output_cut THEN 'more than its output_limit' ELSE r.text END, 300),
+				'printed', CASE WHEN r.state = 'done' AND NOT r.output_cut THEN CASE c.kind WHEN 'text' THEN r.text ELSE r.output END END))
+				FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id WHERE m.internal)
+		INTO gone, commands, limited, lists;
+		IF lists IS NOT NULL THEN
+			PERFORM choices_store(lists);
+		END IF;
 		PERFORM limits_leave(commands, limited);
 		IF gone IS NOT NULL THEN
 			PERFORM task_late(p_engine, gone, p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut);
@@ -423,7 +430,7 @@ BEGIN
 	IF NOT alive THEN
 		RETURN QUERY SELECT 'fenced', NULL::bigint, NULL::integer, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
 			NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-			NULL::timestamptz;
+			NULL::timestamptz, NULL::boolean;
 		RETURN;
 	END IF;
 
@@ -436,7 +443,7 @@ BEGIN
 		END LOOP;
 		-- Rights are looked at again: what was withdrawn meanwhile does not run.
 		SELECT array_agg(t.id) FILTER (WHERE c.id IS NULL OR NOT c.enabled),
-			array_agg(t.id) FILTER (WHERE c.enabled AND NOT (u.enabled AND may_run(t.user_id, t.command_id, t.chat_id, t.args)))
+			array_agg(t.id) FILTER (WHERE c.enabled AND NOT t.internal AND NOT (u.enabled AND may_run(t.user_id, t.command_id, t.chat_id, t.args)))
 		INTO gone, denied
 		FROM task t LEFT JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed);
@@ -447,14 +454,15 @@ BEGIN
 			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn', '{}');
 		END IF;
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
-			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, u.login, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login),
-			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at
-		FROM task t JOIN command c ON c.id = t.command_id JOIN app_user u ON u.id = t.user_id
+			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
+			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal
+		FROM task t JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;
 	RETURN QUERY SELECT CASE WHEN t.id IS NULL THEN 'again' ELSE 'cancel' END, t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb,
 		NULL::integer, NULL::integer, NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, user_name(t.cancelled_by),
-		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
+		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::boolean
 	FROM (SELECT x.id, x.attempt, x.cancelled_by FROM task x WHERE x.engine_id = p_engine AND x.state = 'cancelling'
 		UNION ALL SELECT NULL, NULL, NULL WHERE busy) t;
 END $$;

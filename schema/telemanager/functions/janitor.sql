@@ -109,6 +109,10 @@ BEGIN
 	IF chore_due('partitions', '1 hour') THEN
 		PERFORM partitions_ahead();
 	END IF;
+	-- Last: see there.
+	IF chore_due('choices', '5 seconds') THEN
+		PERFORM choices_renew();
+	END IF;
 	RETURN done;
 END $$;
 COMMENT ON FUNCTION janitor(bigint, integer, integer) IS 'Periodic work; every engine calls it, one does it. Returns how many tasks of engines that have gone were given back';

@@ -47,6 +47,8 @@ LANGUAGE sql STABLE AS $$
 		'engines', (SELECT coalesce(json_agg(json_build_object('engine', name, 'alive', lease_until > now(), 'queues', array_to_string(queues, ' '),
 				'slots', slots, 'running', (SELECT count(*) FROM task t WHERE t.engine_id = e.id),
 				'since', date_trunc('second', coalesce(stopped_at, started_at))) ORDER BY name), '[]') FROM engine e),
+		'choices', (SELECT coalesce(json_agg(json_build_object('from', '/' || c.name, 'values', cardinality(l.items), 'made', date_trunc('second', l.made_at),
+				'error', nullif(l.error, '')) ORDER BY c.name), '[]') FROM choice_list l JOIN command c ON c.id = l.command_id),
 		'last day', (SELECT coalesce(json_agg(json_build_object('state', state, 'tasks', n) ORDER BY state), '[]')
 			FROM (SELECT state, count(*) AS n FROM task_history WHERE finished_at > now() - interval '1 day' GROUP BY 1) h))
 $$;

@@ -51,9 +51,12 @@ COMMENT ON FUNCTION word_quoted(text) IS 'An argument as a shell would need it w
 CREATE OR REPLACE FUNCTION command_resolved(p_command bigint, p_args jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
-		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, p_args)), ' ' ORDER BY n) FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
-		ELSE c.kind || coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (p_args ->> p.name), E'\n' ORDER BY p.position)
-			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name), '') END
+		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
+			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
+		ELSE c.kind END
+		-- Of a program its arguments tell all but the secrets.
+		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
+			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name AND (c.kind <> 'exec' OR p.secret)), '')
 		|| E'\n' || say('resolved_where', jsonb_build_object('queue', c.queue, 'timeout', c.timeout_s))
 	FROM command c WHERE c.id = p_command
 $$;
@@ -132,7 +135,7 @@ CREATE OR REPLACE FUNCTION pending_note(p pending, p_action text, p_by bigint, p
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 	VALUES ('bot', p_by, p_telegram, p.chat_id, p_action, CASE WHEN p_task IS NULL THEN 'request ' || p.id ELSE 'task ' || p_task END,
-		jsonb_strip_nulls(jsonb_build_object('line', p.line, 'args', p.args, 'request', p.id, 'update', p.update_id, 'digest', encode(p.digest, 'hex'))))
+		jsonb_strip_nulls(jsonb_build_object('line', p.line, 'args', args_masked(p.args), 'request', p.id, 'update', p.update_id, 'digest', encode(p.digest, 'hex'))))
 $$;
 COMMENT ON FUNCTION pending_note(pending, text, bigint, bigint, bigint) IS 'What became of a request, in the record';
 
@@ -246,20 +249,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pending_go_on(bigint) IS 'The next stage of a request whose arguments are complete: confirmation, approval, task. A text: why it ended instead';
 
-CREATE OR REPLACE FUNCTION parameter_text(p command_parameter) RETURNS text
-LANGUAGE sql STABLE AS $$
-	SELECT format('%s: %s%s%s%s%s%s', p.name, p.type, ' from ' || p.minimum, CASE WHEN p.minimum IS NULL THEN ' up to ' ELSE ' to ' END || p.maximum,
-		CASE WHEN p.type = 'choice' THEN ' (' || array_to_string(p.choices, ', ') || ')' ELSE '' END,
-		CASE WHEN p.default_value IS NOT NULL THEN ', default ' || CASE WHEN p.secret THEN '•••' ELSE p.default_value END ELSE '' END,
-		CASE WHEN p.help <> '' THEN '; ' || p.help ELSE '' END)
-$$;
-COMMENT ON FUNCTION parameter_text(command_parameter) IS 'A parameter in one line, for /help and questions';
-
 -- Choices as buttons, two a row; whose conversation it is alone may press them.
 CREATE OR REPLACE FUNCTION question_keys(p pending, q command_parameter, p_private boolean) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	choices text[] := CASE q.type WHEN 'choice' THEN q.choices WHEN 'boolean' THEN ARRAY['true', 'false'] ELSE '{}' END;
+	choices text[] := CASE q.type WHEN 'choice' THEN choices_of(q) WHEN 'boolean' THEN ARRAY['true', 'false'] ELSE '{}' END;
 	rows jsonb := '[]';
 	last jsonb := '[]';
 BEGIN
@@ -342,14 +336,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pending_open(admission) IS 'Begins a request that must be asked, confirmed or approved. A text: why it ended at once';
 
-CREATE OR REPLACE FUNCTION pending_take(p_id bigint, p_value text, p_message bigint) RETURNS text
+CREATE OR REPLACE FUNCTION pending_take(p_id bigint, p_value jsonb, p_message bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	r record;
 BEGIN
-	UPDATE pending p SET args = p.args || jsonb_build_object(p.asked, p_value), answered = p.answered || p.asked, line = line_with(p.line, q, p_value)
+	SELECT x.args, x.complaint INTO r FROM pending p, args_resolve(p.user_id, p.command_id, jsonb_build_object(p.asked, p_value)) x WHERE p.id = p_id;
+	IF r.complaint IS NOT NULL THEN
+		RETURN pending_ask(p_id, r.complaint, 0);
+	END IF;
+	UPDATE pending p SET args = p.args || r.args, answered = p.answered || p.asked, line = line_with(p.line, q, r.args ->> q.name)
 	FROM command_parameter q WHERE p.id = p_id AND q.command_id = p.command_id AND q.name = p.asked;
 	RETURN pending_ask(p_id, '', p_message);
 END $$;
-COMMENT ON FUNCTION pending_take(bigint, text, bigint) IS 'Takes an answer, and asks on';
+COMMENT ON FUNCTION pending_take(bigint, jsonb, bigint) IS 'Takes an answer, which is what args_resolve() takes, and asks on';
 
 CREATE OR REPLACE FUNCTION pending_asked(p_telegram bigint, p_chat bigint, p_thread bigint) RETURNS TABLE (command_id bigint, parameter text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -365,12 +365,15 @@ DECLARE
 BEGIN
 	SELECT x.id INTO p FROM pending x
 	WHERE x.state = 'asking' AND x.telegram_id = r.from_id AND x.chat_id = r.chat_id AND x.thread_id = r.thread_id AND x.expires_at > now() FOR UPDATE;
+	IF EXISTS (SELECT FROM pending x JOIN command_parameter q ON q.command_id = x.command_id AND q.name = x.asked WHERE x.id = p AND q.secret) THEN
+		PERFORM message_take_away(r);
+	END IF;
 	IF p IS NULL THEN
 		RETURN CASE WHEN r.chat_type = 'private' THEN say('plain') END;
 	ELSIF r.action = 'badanswer' THEN
 		RETURN pending_ask(p, r.reply, 0);
 	END IF;
-	RETURN pending_take(p, r.extra, 0);
+	RETURN pending_take(p, r.extra::jsonb, 0);
 END $$;
 COMMENT ON FUNCTION pending_answer(admission) IS 'A person typed what was asked for (checked by who reads the line). A text to answer with; null: said already';
 
@@ -455,7 +458,7 @@ BEGIN
 		PERFORM chat_edit(r.chat_id, r.message_id, p.line || E'\n\n' || say('dismissed'), NULL, r.update_id);
 		RETURN '';
 	WHEN 'choice' THEN
-		said := pending_take(p.id, b.value, r.message_id);
+		said := pending_take(p.id, to_jsonb(b.value), r.message_id);
 	WHEN 'back' THEN
 		UPDATE pending SET args = args - answered[cardinality(answered)], answered = answered[: cardinality(answered) - 1],
 			line = regexp_replace(line, ' ' || answered[cardinality(answered)] || '=.*$', '') WHERE id = p.id;

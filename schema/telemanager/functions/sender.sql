@@ -102,9 +102,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	move record;
+	undeleted outbox[];
 BEGIN
 	dead := 0;
 	again := false;
+	-- A message with a secret that Telegram does not let us delete; one that is gone is as good as deleted.
+	SELECT array_agg(o ORDER BY o.chat_id, o.id) INTO undeleted FROM unnest(p_id, p_outcome, p_reason) AS r(id, outcome, reason) JOIN outbox o ON o.id = r.id
+	WHERE o.op = 'delete_message' AND r.outcome = 'expired' AND r.reason ~ 'can''t be deleted';
 	WITH r AS MATERIALIZED (
 		SELECT * FROM unnest(p_id, p_outcome, p_version, p_parts, p_message_id, p_reason) AS r(id, outcome, version, parts, message_id, reason)
 	), sent AS (
@@ -144,6 +148,10 @@ BEGIN
 		FROM died d WHERE d.op <> 'chat_action' RETURNING id
 	)
 	SELECT (SELECT count(*) FROM buried), EXISTS (SELECT FROM stays WHERE newer) OR 'anew' = ANY (p_outcome) INTO dead, again;
+	FOR move IN SELECT s.* FROM unnest(undeleted) s JOIN chat h ON h.chat_id = s.chat_id WHERE h.blocked_at IS NULL LOOP
+		PERFORM chat_say(move.chat_id, move.thread_id, say('secret_stays'), NULL, (move.params ->> 'message_id')::bigint, move.update_id, NULL, NULL);
+		again := true;
+	END LOOP;
 	IF 'moved' = ANY (p_outcome) THEN
 		FOR move IN SELECT DISTINCT o.chat_id AS old, r.message_id AS new FROM unnest(p_id, p_outcome, p_message_id) AS r(id, outcome, message_id)
 				JOIN outbox o ON o.id = r.id WHERE r.outcome = 'moved' ORDER BY 1 LOOP

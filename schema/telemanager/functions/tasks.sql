@@ -62,7 +62,7 @@ DECLARE
 	recent text;
 BEGIN
 	SELECT string_agg(say(CASE WHEN everybody THEN 'tasks_line_of' ELSE 'tasks_line' END, jsonb_build_object('task', t.id, 'line', left(t.line, 60),
-			'state', task_state_text(t), 'name', user_name(t.user_id))), E'\n' ORDER BY t.id)
+			'state', task_state_text(t), 'name', coalesce(user_name(t.user_id), '-'))), E'\n' ORDER BY t.id)
 	INTO active FROM (SELECT * FROM task WHERE everybody OR user_id = p_user ORDER BY id LIMIT 20) t;
 	SELECT string_agg(say(CASE WHEN everybody THEN 'tasks_line_of' ELSE 'tasks_line' END, jsonb_build_object('task', h.id, 'line', left(h.line, 60),
 			'state', say('state_ago', jsonb_build_object('state', h.state, 'time', duration_text(clock_timestamp() - h.finished_at))),
@@ -89,7 +89,7 @@ BEGIN
 	END IF;
 	SELECT * INTO t FROM task x WHERE x.id = p_task AND (everybody OR x.user_id = p_user);
 	IF t.id IS NOT NULL THEN
-		RETURN say('status_active', jsonb_build_object('task', t.id, 'state', task_state_text(t), 'line', t.line, 'name', user_name(t.user_id),
+		RETURN say('status_active', jsonb_build_object('task', t.id, 'state', task_state_text(t), 'line', t.line, 'name', coalesce(user_name(t.user_id), '-'),
 			'queue', t.queue, 'admitted', time_text(t.admitted_at, zone), 'engine', coalesce((SELECT e.name FROM engine e WHERE e.id = t.engine_id), '-')));
 	END IF;
 	SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
