@@ -38,7 +38,7 @@ def test_one_that_failed(stack):
 
 
 def test_one_that_runs_and_one_that_waits(stack):
-    stack.sim.say(4001, "/mark now 1500")
+    stack.sim.say(4001, "/mark now 5000")
     assert stack.wait(lambda: stack.marked() == ["now"] and stack.count("task", "state = 'running'"))
     told = shown(stack, last(stack))
     assert told["state"] == "running" and [e["event"] for e in told["timeline"]] == ["admitted", "claimed", "started"] and told["output"] is None
