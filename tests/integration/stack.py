@@ -43,12 +43,13 @@ def example(marks, hosts):
         return {"name": name, "type": "text", "required": True, **more}
     exec_ = {"kind": "exec", "timeout_s": 60}
     return {
-        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
+        "roles": [{"name": "crew"}, {"name": "few"}, {"name": "own"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
         "queues": [{"name": "narrow", "concurrency": 1}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
                   {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},
                   *({"login": f"judge{n}", "first_name": f"Judge{n}", "telegram_ids": [4010 + n], "roles": ["judge", "crew"]} for n in (1, 2, 3)),
+                  {"login": "sue", "first_name": "Sue", "telegram_ids": [4020], "roles": ["own"]},
                   {"login": "gone", "telegram_ids": [4003], "roles": ["crew"], "enabled": False},
                   *({"login": f"c{n}", "telegram_ids": [n], "roles": ["crew"]} for n in CROWD)],
         "commands": [
@@ -106,7 +107,7 @@ def example(marks, hosts):
         "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
                                                               "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}},
-                   {"role": "few", "command": "every", "constraints": {"who": ["bob"]}}],
+                   {"role": "own", "command": "every", "constraints": {"who": ["sue"]}}],
     }
 
 

@@ -75,10 +75,10 @@ def test_today_is_the_persons_own(stack):
 
 
 def test_a_grant_counts_for_who_is_meant(stack):
-    assert answer(stack, 4002, "/every v1 4002") == f"v1 bob {day(0)} 1800"
-    assert "may not run /every with these arguments" in answer(stack, 4002, "/every v1 ada")
+    assert answer(stack, 4020, "/every v1 4020") == f"v1 sue {day(0)} 1800"
+    assert "may not run /every with these arguments" in answer(stack, 4020, "/every v1 ada")
     # Who may not run a command learns nothing of who is known.
-    assert "may not run /lend" in answer(stack, 4002, "/lend what=x who=nobody until=today")
+    assert "may not run /lend" in answer(stack, 4020, "/lend what=x who=nobody until=today")
 
 
 def test_help_shows_them_readably(stack):
@@ -100,6 +100,22 @@ def test_asked_one_after_the_other(stack):
     line, args = stack.sql("SELECT line, args FROM task_history ORDER BY id DESC LIMIT 1")[0]
     assert line == f"/lend what='the keys' who=bob until={day(1)}" and args == {"what": "the keys", "who": "bob", "until": day(1)}
     assert answer(stack, 4001, line) == f"the keys for bob until {day(1)}", "the line that is kept can be typed"
+
+
+def test_a_schedule_means_the_day_on_which_it_runs(stack):
+    try:
+        stack.apply({"schedules": [{"name": "daily", "line": "/every v1 who=bob", "cron": "0 0 1 1 *", "user": "ada", "chat_id": 4001}]})
+        assert stack.sql("SELECT args -> 'on', args -> 'who' FROM schedule") == [({"date": "today"}, {"user": "bob"})]
+        stack.sql("UPDATE app_user SET timezone = 'Pacific/Kiritimati' WHERE login = 'ada'")
+        stack.sql("UPDATE schedule SET next_at = clock_timestamp()")
+        today = str(stack.sql("SELECT (now() AT TIME ZONE 'Pacific/Kiritimati')::date")[0][0])
+        assert stack.sim.wait_answers(4001, 1, 15)[0].endswith(f"v1 bob {today} 1800")
+        stack.sql("UPDATE app_user SET enabled = false WHERE login = 'bob'")
+        stack.sql("UPDATE schedule SET next_at = clock_timestamp()")
+        said = stack.sim.wait_answers(4001, 2, 15)[1]
+        assert 'Schedule daily did not run:\n/every v1 who=bob\nwho must be a person known here: login, @name or Telegram id, not "bob".' in said
+    finally:
+        stack.sql("UPDATE app_user SET timezone = 'UTC'; UPDATE app_user SET enabled = true WHERE login = 'bob'; DELETE FROM schedule")
 
 
 # -- choices that a command gives

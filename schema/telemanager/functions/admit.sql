@@ -168,7 +168,7 @@ BEGIN
 	)
 	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
 		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
-		CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END, u.command_id, coalesce(w.args, v.args), u.line,
+		CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END, u.command_id, w.args, u.line,
 		coalesce(w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))), u.reply), u.extra,
 		p.id, p.login, p.enabled,
 		a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
@@ -185,7 +185,7 @@ BEGIN
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
-		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, coalesce(w.args, v.args))) THEN 'refused'
+		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, w.args)) THEN 'refused'
 			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
 		WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
 		WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
@@ -200,8 +200,9 @@ BEGIN
 	LEFT JOIN app_user p ON p.id = a.user_id
 	LEFT JOIN command c ON c.id = u.command_id
 	LEFT JOIN chat h ON h.chat_id = u.chat_id
-	-- Only a value that is an object has anything to resolve.
-	LEFT JOIN LATERAL args_resolve(p.id, u.command_id, v.args) w ON u.args LIKE '{%{%';
+	-- Only a value that is an object has anything to resolve; OFFSET keeps it from being resolved wherever it is named.
+	CROSS JOIN LATERAL (SELECT CASE WHEN u.args LIKE '{%{%' THEN to_jsonb(args_resolve(p.id, u.command_id, v.args)) END AS made OFFSET 0) x
+	CROSS JOIN LATERAL (SELECT coalesce(x.made -> 'args', v.args) AS args, x.made ->> 'complaint' AS complaint) w;
 
 	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
 		INSERT INTO chat (chat_id, type, title)

@@ -130,14 +130,18 @@ DECLARE
 	why text;
 	made bigint := s.last_task_id;
 	due timestamptz;
+	meant record;
 BEGIN
 	SELECT * INTO c FROM command WHERE id = s.command_id;
+	-- Today is the day on which it runs, a person who may be named in it is one of that day.
+	SELECT r.args, r.complaint INTO meant FROM args_resolve(s.user_id, s.command_id, s.args) r;
+	s.args := meant.args;
 	IF s.next_at < p_now - interval '1 minute' THEN
 		INSERT INTO audit_event (actor, user_id, chat_id, action, object, detail)
 		VALUES ('engine', s.user_id, s.chat_id, 'missed', 'schedule ' || s.name, jsonb_build_object('since', s.next_at, 'rule', s.missed, 'runs', cardinality(times)));
 	END IF;
 	-- A skipped one with nothing due now has nothing to be refused.
-	why := CASE WHEN cardinality(times) > 0 THEN coalesce(schedule_refusal(s, c), schedule_waiting(s, c)) END;
+	why := CASE WHEN cardinality(times) > 0 THEN coalesce(meant.complaint, schedule_refusal(s, c), schedule_waiting(s, c)) END;
 	IF why IS NOT NULL THEN
 		PERFORM schedule_refuse(s, why);
 		times := '{}';
