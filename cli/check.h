@@ -45,7 +45,7 @@ void check_fail(struct finding *f, const char *todo, const char *fmt, ...) __att
 typedef void check_function(struct doctor *d, struct finding *f);
 
 /* check_conf.c */
-check_function check_settings, check_users, check_exec_dir, check_run_dir, check_work_dir;
+check_function check_settings, check_users, check_exec_dir, check_run_dir, check_work_dir, check_keys;
 /* check_database.c */
 check_function check_database, check_schema, check_grants, check_app_database, check_durability, check_replication, check_transactions,
     check_history, check_updates, check_database_clock, check_engines, check_queues, check_programs, check_sender;

@@ -1,10 +1,12 @@
 /* What this host's settings name: users and directories. */
 #include "cli/check.h"
 #include "engine/program.h"
+#include "lib/seal.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
+#include <sodium.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -113,6 +115,49 @@ void check_work_dir(struct doctor *d, struct finding *f)
 		check_warn(f, "the engine makes it when it starts, if the directory above is there", "%s is not there", path);
 	else if (check_directory(f, path))
 		check_ok(f, "%s is root's own", path);
+}
+
+static void check_pair(struct finding *f, const struct tele_seal_key *key, const struct tele_seal_ring *ring)
+{
+	struct tele_buf sealed = {0};
+	char *opened = NULL;
+
+	if (tele_seal(key, "doctor", "check", "", &sealed) != TELE_OK || tele_seal_open(ring, "doctor", "check", tele_buf_text(&sealed), &opened) != TELE_OK)
+		check_fail(f, "give TeleBot the key that the file names above its first line", "no key in secret_key_file opens what secret_public_key seals");
+	sodium_free(opened);
+	tele_buf_release(&sealed);
+}
+
+static void check_ring(struct finding *f, const char *path, const struct tele_seal_key *key)
+{
+	struct tele_seal_ring *ring = NULL;
+	struct tele_buf why = {0};
+
+	if (tele_seal_ring_load(path, &ring, &why) != TELE_OK)
+		check_fail(f, "engines take no other; see teleops secret keygen --help", "secret_key_file: %s", tele_buf_text(&why));
+	else if (key)
+		check_pair(f, key, ring);
+	tele_seal_ring_free(ring);
+	tele_buf_release(&why);
+}
+
+/* Each half may be on another host; where both are, they must fit. The file is its engine's: who may not read it cannot tell. */
+void check_keys(struct doctor *d, struct finding *f)
+{
+	const char *public = d->conf->secret_public_key, *path = d->conf->secret_key_file, *commands = check_text(d->facts, "secret_commands");
+	struct tele_seal_key key;
+	bool good = public && tele_seal_key_read(public, &key) == TELE_OK;
+
+	if (public && !good)
+		check_fail(f, "give what teleops secret keygen printed", "secret_public_key is no key");
+	if (path && (!access(path, R_OK) || errno != EACCES))
+		check_ring(f, path, good ? &key : NULL);
+	if (!public && !path && *commands)
+		check_fail(f, "make keys with teleops secret keygen, set secret_public_key and secret_key_file", "%s take secrets, and there are no keys", commands);
+	if (public || path)
+		check_ok(f, "%s", public && path ? "what TeleBot seals can be opened" : public ? "TeleBot seals; no engine's keys are set here" : "an engine's keys are there");
+	else if (d->facts)
+		check_ok(f, "no command takes a secret");
 }
 
 void check_secret_file(struct finding *f, const char *path)

@@ -35,6 +35,7 @@ static const struct check {
     {"exec_dir", check_exec_dir},
     {"run_dir", check_run_dir},
     {"work_dir", check_work_dir},
+    {"secret keys", check_keys},
     {"token", check_token},
     {"bot", check_bot},
     {"webhook", check_webhook},

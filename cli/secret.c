@@ -22,12 +22,24 @@ static int complain(const char *path, const char *why)
 	return EXIT_FAILED;
 }
 
-/* The file as it is, "" where there is none; st tells whose it is. False after saying why not. */
-static bool read_former(const char *path, char *text, struct stat *st)
+/* Whether an engine would take the file; says why not. */
+static bool is_good(const char *path)
 {
 	struct tele_seal_ring *ring = NULL;
 	struct tele_buf why = {0};
-	bool good = true;
+	bool good = tele_seal_ring_load(path, &ring, &why) == TELE_OK;
+
+	if (!good)
+		fprintf(stderr, "teleops: %s\n", tele_buf_text(&why));
+	tele_seal_ring_free(ring);
+	tele_buf_release(&why);
+	return good;
+}
+
+/* The file as it is, "" where there is none; st tells whose it is. False after saying why not. */
+static bool read_former(const char *path, char *text, struct stat *st)
+{
+	bool good;
 	FILE *f;
 
 	*text = '\0';
@@ -37,13 +49,7 @@ static bool read_former(const char *path, char *text, struct stat *st)
 			complain(path, strerror(errno));
 		return good;
 	}
-	/* What no engine would take is not made worse. */
-	if (st->st_size && tele_seal_ring_load(path, &ring, &why) != TELE_OK) {
-		fprintf(stderr, "teleops: %s\n", tele_buf_text(&why));
-		good = false;
-	}
-	tele_seal_ring_free(ring);
-	tele_buf_release(&why);
+	good = !st->st_size || is_good(path);
 	f = good ? fopen(path, "re") : NULL;
 	if (f) {
 		text[fread(text, 1, FILE_MOST - 1, f)] = '\0';
@@ -65,18 +71,21 @@ static bool write_keys(int fd, const char *secret, const char *public, const cha
 static int replace(const char *path, const struct stat *st, const char *secret, const char *public, const char *former)
 {
 	char new[4096];
-	int fd, failed;
+	bool written, good;
+	int fd;
 
 	if ((size_t)snprintf(new, sizeof new, "%s.new", path) >= sizeof new)
 		return complain(path, "is too long");
 	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return complain(new, strerror(errno));
-	failed = (st->st_nlink && fchown(fd, st->st_uid, st->st_gid)) || !write_keys(fd, secret, public, former);
+	written = !(st->st_nlink && fchown(fd, st->st_uid, st->st_gid)) && write_keys(fd, secret, public, former);
 	close(fd);
-	if (!failed && !rename(new, path))
+	good = written && is_good(new);
+	if (good && !rename(new, path))
 		return EXIT_DONE;
-	complain(new, strerror(errno));
+	if (good || !written)
+		complain(new, strerror(errno));
 	unlink(new);
 	return EXIT_FAILED;
 }

@@ -157,7 +157,8 @@ class Layout:
 
     def operator(self):
         """The environment of teleops as this machine's operator."""
-        return {**self.common(), "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp"),
+        keys = {"TELEOPS_SECRET_PUBLIC_KEY": self.public_key, "TELEOPS_SECRET_KEY_FILE": self.secret_key} if os.path.exists(self.secret_key) else {}
+        return {**self.common(), **keys, "TELEOPS_DATABASE": self.conninfo("teleops_owner"), "TELEOPS_APP_DATABASE": self.conninfo("teleops_owner", "teleapp"),
                 "TELEOPS_BOT_SOCKET": f"{self.sockets}/telebot.sock", "TELEOPS_MANAGER_SOCKET": f"{self.sockets}/telemanager.sock",
                 "TELEOPS_CERTIFICATE": self.cert, "TELEOPS_WEBHOOK_URL": f"https://127.0.0.1:{self.webhook_port}/webhook"}
 

@@ -144,6 +144,11 @@ def test_keygen(bare, tmp_path):
     assert path.read_text().splitlines()[2:] == lines and lines[1] not in second.stdout + second.stderr
     if os.geteuid() == 0:
         assert os.stat(path).st_uid == 12345
+    for _ in range(30):
+        assert bare("secret", "keygen", str(path)).returncode == 0
+    before = path.read_text()
+    full = bare("secret", "keygen", str(path))
+    assert full.returncode == 1 and "holds too many keys" in full.stderr and path.read_text() == before and sorted(os.listdir(tmp_path)) == ["keys"]
     path.chmod(0o644)
     before = path.read_text()
     refused = bare("secret", "keygen", str(path))

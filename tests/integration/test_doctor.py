@@ -124,6 +124,21 @@ def test_directories(stack):
     shutil.rmtree(base)
 
 
+def test_secret_keys(stack, tmp_path):
+    path, other = tmp_path / "keys", tmp_path / "other"
+    public = stack.teleops("secret", "keygen", str(path)).stdout.split(" = ")[1].strip()
+    stack.teleops("secret", "keygen", str(other))
+    found = Findings(stack, TELEOPS_SECRET_PUBLIC_KEY=public, TELEOPS_SECRET_KEY_FILE=str(path))
+    assert found["secret keys"][:2] == ("ok", "what TeleBot seals can be opened")
+    assert Findings(stack, TELEOPS_SECRET_PUBLIC_KEY=public, TELEOPS_SECRET_KEY_FILE=None)["secret keys"][0] == "ok"
+    broken(stack, "secret keys", "FAIL", "no key in secret_key_file opens", "give TeleBot the key", TELEOPS_SECRET_PUBLIC_KEY=public, TELEOPS_SECRET_KEY_FILE=str(other))
+    broken(stack, "secret keys", "FAIL", "secret_public_key is no key", "keygen printed", TELEOPS_SECRET_PUBLIC_KEY="nonsense")
+    broken(stack, "secret keys", "FAIL", "/askpw /gravepw /setpw /strength take secrets", "make keys", TELEOPS_SECRET_PUBLIC_KEY=None, TELEOPS_SECRET_KEY_FILE=None)
+    path.chmod(0o640)
+    broken(stack, "secret keys", "FAIL", "can be opened by others than its owner", "engines take no other", TELEOPS_SECRET_PUBLIC_KEY=public,
+           TELEOPS_SECRET_KEY_FILE=str(path))
+
+
 # -- the database
 
 def test_the_database_is_away(stack):

@@ -66,6 +66,8 @@ LANGUAGE sql STABLE SET jit = off AS $$
 		'bot', (SELECT username FROM bot_status),
 		'heard_s', (SELECT extract(epoch FROM now() - seen_at)::bigint FROM bot_status),
 		'poller', EXISTS (SELECT FROM here WHERE application_name = 'telepoll'),
+		'secret_commands', (SELECT string_agg(DISTINCT '/' || c.name, ' ') FROM command c JOIN command_parameter p ON p.command_id = c.id
+			WHERE c.enabled AND p.secret),
 		'engines', (SELECT count(DISTINCT name) FROM live),
 		'engines_gone', (SELECT coalesce(json_agg(json_build_object('engine', name,
 				'seconds', extract(epoch FROM now() - lease_until)::bigint) ORDER BY name), '[]')
