@@ -20,7 +20,8 @@ DATABASES = ("telemanager", "teleapp")
 # What migrate itself writes, and what standing files bring up to date as a whole.
 NOT_DATA = ("schema_version", "schema_standing", "message_text", "catalogue_version")
 # Columns that say the same in other words now: table, column, its value of now from that of then.
-REWORDED = {("task", "parked"): lambda was: {False: "", True: "turn"}.get(was, was)}
+REWORDED = {("task", "parked"): lambda was: {False: "", True: "turn"}.get(was, was),
+            **{("command_parameter", c): lambda was: None if was is None else str(was) for c in ("minimum", "maximum")}}
 SCHEMA_VERSION = "CREATE TABLE schema_version (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
 
 
