@@ -81,7 +81,13 @@ def engine(stack, name, queues="default"):
     env = {"TELEOPS_DATABASE": stack.env["TELEOPS_DATABASE"].replace("teleops_owner", "teleops_engine"), "TELEOPS_ENGINE_NAME": name,
            "TELEOPS_QUEUES": queues, "TELEOPS_EXEC_DIR": stack.env["TELEOPS_EXEC_DIR"], "TELEOPS_RUN_DIR": os.path.join(stack.dir, "run"),
            "TELEOPS_WORK_DIR": os.path.join(stack.dir, "work-" + name), "TELEOPS_CONFIG": "/dev/null", "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen([os.path.join(stack.dir, "app/usr/sbin/teleengine")], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # its log goes to a file: a pipe nobody empties would stop it after 64 KiB
+    with open(log_of(stack, name), "wb") as log:
+        return subprocess.Popen([os.path.join(stack.dir, "app/usr/sbin/teleengine")], env=env, stdout=subprocess.DEVNULL, stderr=log)
+
+
+def log_of(stack, name):
+    return os.path.join(stack.dir, "log-" + name)
 
 
 def test_a_right_taken_away_before_it_is_claimed_counts_too(clock):
@@ -95,7 +101,7 @@ def test_a_right_taken_away_before_it_is_claimed_counts_too(clock):
         assert clock.sql("SELECT state FROM task_history ORDER BY id DESC LIMIT 1") == [("refused",)]
     finally:
         second.terminate()
-        second.communicate(timeout=20)
+        second.wait(timeout=20)
         clock.apply({"grants": [{"role": "crew", "command": "far"}]})
 
 
@@ -148,7 +154,9 @@ def test_a_thousand_in_the_same_minute_by_three_engines(clock):
     finally:
         for other in others:
             other.terminate()
-        logs = [other.communicate(timeout=30)[1].decode() for other in others]
+        for other in others:
+            other.wait(timeout=30)
+    logs = [open(log_of(clock, f"more-{n}"), encoding="utf-8").read() for n in (1, 2)]
     made = clock.sql("SELECT detail ->> 'schedule', count(*) FROM audit_event WHERE action = 'admitted' AND detail ->> 'schedule' ~ '^m[0-9]+$' GROUP BY 1")
     assert len(made) == 1000 and {n for _, n in made} == {1}, "each once"
     said = [text for who in range(5001, 5051) for text in clock.sim.answers(who)]
