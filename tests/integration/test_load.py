@@ -1,7 +1,6 @@
 """Many at once, and plugs pulled."""
 import collections
 import random
-import time
 
 from stack import CROWD
 
