@@ -21,6 +21,7 @@ libteleops_a_SOURCES = \
 	lib/password.c lib/password.h \
 	lib/totp.c lib/totp.h \
 	lib/update.c lib/update.h \
+	lib/alert.c lib/alert.h \
 	lib/decimal.c lib/decimal.h \
 	lib/pattern.c lib/pattern.h \
 	lib/seal.c lib/seal.h \

@@ -103,5 +103,18 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('schedule_off', '/{command} is switched off.'),
 ('schedule_chat', 'The chat is not allowed.'),
 ('schedule_waits', 'Its last run, task {task}, still waits in the queue {queue}.'),
-('schedule_unapproved', 'Its last run still waits for approval.')
+('schedule_unapproved', 'Its last run still waits for approval.'),
+('alert_firing', '🔥 {title}'),
+('alert_note', '🔔 {title}'),
+('alert_resolved', '✅ {title}'),
+('alert_silent', '💤 {title}'),
+('alert_item_firing', '• {text}'),
+('alert_item_note', '{text}'),
+('alert_item_resolved', '✓ {text}'),
+('alert_more', '… and {more} more'),
+('alert_reports', 'Reported {count} times, since {first}, last {last}'),
+('alert_end_resolved', 'Resolved {at}, after {took}'),
+('alert_end_silent', 'Not reported any more, for {since}'),
+('alert_run', '{time} {name}: {line}'),
+('alert_button', '▶ {text}')
 ON CONFLICT (name) DO UPDATE SET body = excluded.body WHERE m.body <> excluded.body;
