@@ -29,6 +29,7 @@ libteleops_a_SOURCES = \
 	lib/parameter.c lib/parameter.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/admit.c lib/admit.h \
+	lib/statement.c lib/statement.h \
 	lib/bell.c lib/bell.h \
 	lib/gate.c lib/gate.h \
 	lib/schedule.c lib/schedule.h \

@@ -24,6 +24,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0019-schedules.sql \
 	schema/telemanager/0020-parameters.sql \
 	schema/telemanager/0021-alerts.sql \
+	schema/telemanager/0024-kinds.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql

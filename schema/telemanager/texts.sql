@@ -71,6 +71,7 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('cancelling', 'Task {task} is being ended. Its chat hears when nothing of it is left.'),
 ('cancel_already', 'Task {task} is being ended already.'),
 ('in_file', 'All of it is in the file; read it first.'),
+('resolved_writes', '(may change data)'),
 ('resolved_where', '(queue {queue}, ended after {timeout} s)'),
 ('button_run', 'Run'),
 ('button_cancel', 'Cancel'),
