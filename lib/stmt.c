@@ -96,6 +96,10 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_CODE_USED] = MANAGER("code_used"),
     [TELE_STMT_MANAGER_TOTP_BEGIN] = MANAGER("totp_begin"),
     [TELE_STMT_MANAGER_TOTP_END] = MANAGER("totp_end"),
+    [TELE_STMT_MANAGER_TASKS] = MANAGER("tasks"),
+    [TELE_STMT_MANAGER_TASK] = MANAGER("task"),
+    [TELE_STMT_MANAGER_TASK_ACT] = MANAGER("task_act"),
+    [TELE_STMT_MANAGER_TASK_EXPORT] = MANAGER("task_export"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

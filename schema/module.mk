@@ -24,7 +24,8 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0019-schedules.sql \
 	schema/telemanager/0020-parameters.sql \
 	schema/telemanager/0021-alerts.sql \
-	schema/telemanager/0024-kinds.sql \
+	schema/telemanager/0022-operations.sql \
+	schema/telemanager/0023-kinds.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -45,6 +46,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/manager_tasks.sql \
 	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \

@@ -69,6 +69,7 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('invite_taken', 'Welcome, {name}. This account is yours now. Send /help to see what you may run.'),
 ('cancel_done', 'Task {task} is cancelled; it had not run.'),
 ('cancelling', 'Task {task} is being ended. Its chat hears when nothing of it is left.'),
+('again', E'{by} runs this again from the pages, as {name}:\n{line}'),
 ('cancel_already', 'Task {task} is being ended already.'),
 ('in_file', 'All of it is in the file; read it first.'),
 ('resolved_writes', '(may change data)'),
