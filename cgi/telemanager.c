@@ -4,6 +4,7 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/commands.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
@@ -119,6 +120,7 @@ static const struct family *const families[] = {
     &people_groups,
     &people_roles,
     &people_organizations,
+    &commands,
     &administrators,
 };
 

@@ -94,6 +94,11 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_CODE_USED] = MANAGER("code_used"),
     [TELE_STMT_MANAGER_TOTP_BEGIN] = MANAGER("totp_begin"),
     [TELE_STMT_MANAGER_TOTP_END] = MANAGER("totp_end"),
+    [TELE_STMT_MANAGER_COMMANDS] = MANAGER("commands"),
+    [TELE_STMT_MANAGER_COMMAND] = MANAGER("command"),
+    [TELE_STMT_MANAGER_COMMAND_SAVE] = MANAGER("command_save"),
+    [TELE_STMT_MANAGER_COMMAND_REMOVE] = MANAGER("command_remove"),
+    [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)
