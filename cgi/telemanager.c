@@ -10,6 +10,7 @@
 #include "cgi/manager/people.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/try.h"
 #include "cgi/serve.h"
 #include "lib/log.h"
 #include "lib/metric.h"
@@ -108,6 +109,7 @@ static const struct route pages[] = {
     {"/account/totp/confirm", "POST", PAGE_SIGNED_IN, NULL, account_totp_confirm, NULL},
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
+    {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},

@@ -99,6 +99,8 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_COMMAND_SAVE] = MANAGER("command_save"),
     [TELE_STMT_MANAGER_COMMAND_REMOVE] = MANAGER("command_remove"),
     [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
+    [TELE_STMT_MANAGER_TRY_COMMAND] = MANAGER("try_command"),
+    [TELE_STMT_MANAGER_TRY] = MANAGER("try"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

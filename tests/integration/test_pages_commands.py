@@ -181,3 +181,66 @@ def test_programs_of_engines_are_proposed(stack, admin):
     assert '<option value="echo">demo' in page.text
     assert "has this program in its exec_dir" in admin.get(f"/commands/{key_of(stack, 'absent')}").main
     assert "serves the queue of this command" in admin.get(f"/commands/{key_of(stack, 'far')}").main
+
+
+# -- who can run what
+
+def verdict(admin, **question):
+    from urllib.parse import urlencode
+    page = admin.get("/commands/try?" + urlencode({"user": "", "line": "", "chat": "", **question}))
+    assert page.status == 200
+    text = page.main
+    return page, text[text.index("Nothing is run"):]
+
+
+def test_who_can_run_it(stack, admin):
+    page, said = verdict(admin, user="ada", line="/deploy prod")
+    assert " Yes ada and /deploy <env> in chat 4001" in said and "crew by themselves anywhere any arguments yes" in said and "deployed to prod" in said
+    page, said = verdict(admin, user="bob", line="/deploy staging")
+    assert " Yes " in said and "env=staging fits yes" in said
+    page, said = verdict(admin, user="bob", line="/deploy env=prod")
+    assert " No " in said and "No grant fits" in said and "few by themselves anywhere env=staging does not fit no" in said and "crew no anywhere" in said
+    assert " Yes " in verdict(admin, user="4001", line="/echo it's 'all' the same")[1]
+    page, said = verdict(admin, user="gone", line="/echo x")
+    assert " No " in said and "switched off" in said
+    page, said = verdict(admin, user="ada", line="/typed 12")
+    assert " No " in said and "The line is refused as it is" in said and "a whole number from 1 to 9" in said
+    page, said = verdict(admin, user="ada", line="/guide prod")
+    assert "Yes, once what is missing is answered" in said and "note not given" in said
+    # A grant of the own role in one chat alone, by a group.
+    stack.sql("INSERT INTO user_group (name) VALUES ('t-team')")
+    try:
+        stack.sql("INSERT INTO group_role SELECT g.id, r.id FROM user_group g, role r WHERE g.name = 't-team' AND r.name = 'own';"
+                  "INSERT INTO user_group_member SELECT u.id, g.id FROM app_user u, user_group g WHERE u.login = 'bob' AND g.name = 't-team';"
+                  "INSERT INTO role_command (role_id, command_id, chat_id) SELECT r.id, c.id, -100 FROM role r, command c WHERE r.name = 'own' AND c.name = 'hosts'")
+        assert " Yes " in verdict(admin, user="bob", line="/hosts", chat="-100")[1]
+        said = verdict(admin, user="bob", line="/hosts")[1]
+        assert " No " in said and "own by group t-team -100 another" in said
+    finally:
+        stack.sql("DELETE FROM user_group WHERE name = 't-team'; DELETE FROM role_command WHERE chat_id = -100")
+
+
+def test_what_would_run(stack, admin):
+    said = verdict(admin, user="judge1", line='/grave "two words"')[1]
+    assert " Yes " in said and "act mark" in said and "two words" in said and "it asks back, then 2 of the role judge must approve" in said
+    said = verdict(admin, user="ada", line="/far x")[1]
+    assert "served by no engine that is alive" in said
+    said = verdict(admin, user="ada", line="/every v1 who=bob on=tomorrow for=90m")[1]
+    tomorrow = stack.sql("SELECT ((now() AT TIME ZONE 'UTC')::date + 1)::text")[0][0]
+    assert tomorrow in said and "for 5400" in said
+    before = stack.count("task") + stack.count("task_history")
+    said = verdict(admin, user="ada", line="/setpw hunter2-hunter2")[1]
+    assert "•••" in said and said.count("hunter2-hunter2") == 0
+    assert stack.count("task") + stack.count("task_history") == before
+
+
+@pytest.mark.parametrize("question, field, said", [
+    ({"user": "nobody-here", "line": "/echo x"}, "user", "no user"),
+    ({"user": "ada", "line": "echo x"}, "line", "begins with a slash"),
+    ({"user": "ada", "line": "/nosuch x"}, "line", "no command /nosuch"),
+    ({"user": "ada", "line": "/help"}, "line", "built in"),
+    ({"user": "", "line": "/echo x"}, "user", "is needed"),
+    ({"user": "ada", "line": "/echo x", "chat": "here"}, "chat", "whole number"),
+])
+def test_question_is_refused(stack, admin, question, field, said):
+    assert said in verdict(admin, **question)[0].errors()[field]
