@@ -8,6 +8,7 @@
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
+#include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
 #include "cgi/manager/try.h"
@@ -123,6 +124,7 @@ static const struct family *const families[] = {
     &people_roles,
     &people_organizations,
     &commands,
+    &schedules,
     &administrators,
 };
 

@@ -101,6 +101,11 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
     [TELE_STMT_MANAGER_TRY_COMMAND] = MANAGER("try_command"),
     [TELE_STMT_MANAGER_TRY] = MANAGER("try"),
+    [TELE_STMT_MANAGER_SCHEDULES] = MANAGER("schedules"),
+    [TELE_STMT_MANAGER_SCHEDULE] = MANAGER("schedule"),
+    [TELE_STMT_MANAGER_SCHEDULE_SAVE] = MANAGER("schedule_save"),
+    [TELE_STMT_MANAGER_SCHEDULE_REMOVE] = MANAGER("schedule_remove"),
+    [TELE_STMT_MANAGER_SCHEDULE_ACT] = MANAGER("schedule_act"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

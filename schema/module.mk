@@ -42,6 +42,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
+	schema/telemanager/functions/manager_schedules.sql \
 	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \
