@@ -4,12 +4,15 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/commands.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
+#include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
 #include "cgi/manager/tasks.h"
+#include "cgi/manager/try.h"
 #include "cgi/serve.h"
 #include "lib/log.h"
 #include "lib/metric.h"
@@ -108,6 +111,7 @@ static const struct route pages[] = {
     {"/account/totp/confirm", "POST", PAGE_SIGNED_IN, NULL, account_totp_confirm, NULL},
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
+    {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},
@@ -125,6 +129,8 @@ static const struct family *const families[] = {
     &people_groups,
     &people_roles,
     &people_organizations,
+    &commands,
+    &schedules,
     &administrators,
 };
 

@@ -34,6 +34,7 @@ libteleops_a_SOURCES = \
 	lib/gate.c lib/gate.h \
 	lib/schedule.c lib/schedule.h \
 	lib/expand.c lib/expand.h \
+	lib/document.c lib/document.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \
 	lib/telegram.c lib/telegram.h

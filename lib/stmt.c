@@ -100,6 +100,18 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_TASK] = MANAGER("task"),
     [TELE_STMT_MANAGER_TASK_ACT] = MANAGER("task_act"),
     [TELE_STMT_MANAGER_TASK_EXPORT] = MANAGER("task_export"),
+    [TELE_STMT_MANAGER_COMMANDS] = MANAGER("commands"),
+    [TELE_STMT_MANAGER_COMMAND] = MANAGER("command"),
+    [TELE_STMT_MANAGER_COMMAND_SAVE] = MANAGER("command_save"),
+    [TELE_STMT_MANAGER_COMMAND_REMOVE] = MANAGER("command_remove"),
+    [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
+    [TELE_STMT_MANAGER_TRY_COMMAND] = MANAGER("try_command"),
+    [TELE_STMT_MANAGER_TRY] = MANAGER("try"),
+    [TELE_STMT_MANAGER_SCHEDULES] = MANAGER("schedules"),
+    [TELE_STMT_MANAGER_SCHEDULE] = MANAGER("schedule"),
+    [TELE_STMT_MANAGER_SCHEDULE_SAVE] = MANAGER("schedule_save"),
+    [TELE_STMT_MANAGER_SCHEDULE_REMOVE] = MANAGER("schedule_remove"),
+    [TELE_STMT_MANAGER_SCHEDULE_ACT] = MANAGER("schedule_act"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

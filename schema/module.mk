@@ -42,11 +42,14 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_commands.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
+	schema/telemanager/functions/manager_schedules.sql \
 	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/manager_tasks.sql \
+	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \
