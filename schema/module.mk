@@ -37,6 +37,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
+	schema/telemanager/functions/hook.sql \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
