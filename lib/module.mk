@@ -29,10 +29,12 @@ libteleops_a_SOURCES = \
 	lib/parameter.c lib/parameter.h \
 	lib/cmdline.c lib/cmdline.h \
 	lib/admit.c lib/admit.h \
+	lib/statement.c lib/statement.h \
 	lib/bell.c lib/bell.h \
 	lib/gate.c lib/gate.h \
 	lib/schedule.c lib/schedule.h \
 	lib/expand.c lib/expand.h \
+	lib/document.c lib/document.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \
 	lib/telegram.c lib/telegram.h

@@ -23,6 +23,8 @@ UNIT_TESTS = \
 	tests/unit/test_seal \
 	tests/unit/test_request \
 	tests/unit/test_session \
+	tests/unit/test_statement \
+	tests/unit/test_table \
 	tests/unit/test_schedule \
 	tests/unit/test_secret \
 	tests/unit/test_task \
@@ -101,6 +103,12 @@ tests_unit_test_seal_LDADD = $(UNIT_LDADD)
 tests_unit_test_request_SOURCES = tests/unit/test_request.c cgi/manager/request.c
 tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_request_LDADD = $(UNIT_LDADD)
+tests_unit_test_statement_SOURCES = tests/unit/test_statement.c
+tests_unit_test_statement_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_statement_LDADD = $(UNIT_LDADD)
+tests_unit_test_table_SOURCES = tests/unit/test_table.c engine/table.c
+tests_unit_test_table_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_table_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(UNIT_LDADD)
@@ -139,4 +147,4 @@ tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/upgrade
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/browser tests/upgrade

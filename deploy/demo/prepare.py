@@ -107,6 +107,9 @@ def programs(at):
         own = os.path.join(at.exec_dir, name)
         shutil.copyfile(os.path.join(HERE, name), own)
         os.chmod(own, 0o755)
+    directory(at.connections, 0o755)
+    shutil.copyfile(os.path.join(at.app, "usr/libexec/teleops/telecall"), at.telecall)
+    os.chmod(at.telecall, 0o755)
 
 
 def cluster(at):

@@ -53,6 +53,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
 		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
 			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
+		WHEN 'sql' THEN concat_ws(' ', c.kind, c.connection, CASE WHEN c.writes THEN say('resolved_writes') END) || E'\n' || c.statement
+		WHEN 'http' THEN concat_ws(E'\n', concat_ws(' ', c.method, c.connection || c.path), nullif(c.headers, '{}')::text, c.body::text)
 		ELSE c.kind END
 		-- Of a program its arguments tell all but the secrets.
 		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
@@ -60,7 +62,7 @@ LANGUAGE sql STABLE AS $$
 		|| E'\n' || say('resolved_where', jsonb_build_object('queue', c.queue, 'timeout', c.timeout_s))
 	FROM command c WHERE c.id = p_command
 $$;
-COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, or the values of its parameters';
+COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, statement or request, and the values of its parameters';
 
 CREATE OR REPLACE FUNCTION button_make(p_kind text, p_pending bigint, p_telegram_id bigint, p_value text, p_expires timestamptz, p_task bigint) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
