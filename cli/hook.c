@@ -4,6 +4,7 @@
 #include "cli/pg.h"
 #include "cli/show.h"
 #include "cli/verb.h"
+#include "lib/alert.h"
 #include "lib/session.h"
 
 #include <json-c/json.h>
@@ -11,23 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the webhook is, hooks are. "/hooks/TOKEN" alone where it is not known. */
-static void write_url(const char *webhook_url, const char *token, struct tele_buf *url)
-{
-	static const char tail[] = "/webhook";
-	size_t n = webhook_url ? strlen(webhook_url) : 0;
-
-	if (n > sizeof tail - 1 && !strcmp(webhook_url + n - (sizeof tail - 1), tail))
-		tele_buf_add(url, webhook_url, n - (sizeof tail - 1));
-	tele_buf_printf(url, "/hooks/%s", token);
-}
-
 static void show_token(const struct call *c, const char *name, const char *token)
 {
 	struct json_object *o = json_object_new_object();
 	struct tele_buf url = {0};
 
-	write_url(c->conf->webhook_url, token, &url);
+	tele_alert_url(c->conf->webhook_url, token, &url);
 	json_object_object_add(o, "hook", json_object_new_string(name));
 	json_object_object_add(o, "url", json_object_new_string(tele_buf_text(&url)));
 	if (c->json)

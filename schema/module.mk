@@ -44,6 +44,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
 	schema/telemanager/functions/manager_commands.sql \
+	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
