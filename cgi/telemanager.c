@@ -5,6 +5,7 @@
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
 #include "cgi/manager/commands.h"
+#include "cgi/manager/hooks.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
@@ -118,6 +119,7 @@ static const struct route pages[] = {
     {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
     {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
     {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
+    {"/alert-hooks/{id}/renew", "POST", PAGE_CHANGE, "commands", hooks_renew, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
@@ -131,6 +133,7 @@ static const struct family *const families[] = {
     &people_organizations,
     &commands,
     &schedules,
+    &hooks,
     &administrators,
 };
 

@@ -16,6 +16,7 @@ struct call {
 	bool json, dry_run, prune, generate, reset_password, drop_pending;
 	const char *first_name, *last_name, *certificate, *ip_address, *head;
 	long max_connections; /* 0: not given */
+	long chat, topic;     /* 0: not given */
 };
 
 int verb_migrate(const struct call *c);
@@ -25,6 +26,10 @@ int verb_admin_create(const struct call *c);
 int verb_status(const struct call *c);
 int verb_task_show(const struct call *c);
 int verb_schedule_list(const struct call *c);
+int verb_hook_create(const struct call *c);
+int verb_hook_renew(const struct call *c);
+int verb_hook_list(const struct call *c);
+int verb_hook_delete(const struct call *c);
 int verb_audit_verify(const struct call *c);
 int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);

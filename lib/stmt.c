@@ -112,6 +112,11 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_SCHEDULE_SAVE] = MANAGER("schedule_save"),
     [TELE_STMT_MANAGER_SCHEDULE_REMOVE] = MANAGER("schedule_remove"),
     [TELE_STMT_MANAGER_SCHEDULE_ACT] = MANAGER("schedule_act"),
+    [TELE_STMT_MANAGER_HOOKS] = MANAGER("hooks"),
+    [TELE_STMT_MANAGER_HOOK] = MANAGER("hook"),
+    [TELE_STMT_MANAGER_HOOK_SAVE] = MANAGER("hook_save"),
+    [TELE_STMT_MANAGER_HOOK_REMOVE] = MANAGER("hook_remove"),
+    [TELE_STMT_MANAGER_HOOK_RENEW] = MANAGER("hook_renew"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

@@ -39,10 +39,12 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
+	schema/telemanager/functions/hook.sql \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
 	schema/telemanager/functions/manager_commands.sql \
+	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \

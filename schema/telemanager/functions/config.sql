@@ -58,6 +58,8 @@ LANGUAGE sql STABLE AS $$
 	UNION ALL
 	SELECT 'schedule', s.name, jsonb_build_object('name', s.name, 'line', s.line, 'cron', s.cron, 'timezone', s.timezone, 'user', u.login,
 		'chat_id', s.chat_id, 'thread_id', s.thread_id, 'missed', s.missed, 'enabled', s.enabled) FROM schedule s JOIN app_user u ON u.id = s.user_id
+	UNION ALL
+	SELECT 'hook', h.name, config_hook(h) FROM hook h
 $$;
 COMMENT ON FUNCTION config_current() IS 'Everything that can be declared, as it is: an object a row, all keys';
 
@@ -78,6 +80,8 @@ LANGUAGE sql IMMUTABLE AS $$
 		"pattern": "", "secret": false, "help": ""}'
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
 	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
+	WHEN 'hook' THEN '{"thread_id": null, "rate": 60, "forget_h": 72, "enabled": true, "buttons": []}'
+	WHEN 'button' THEN '{"args": {}, "when": {}, "text": ""}'
 	ELSE '{}' END::jsonb
 $$;
 COMMENT ON FUNCTION config_defaults(text) IS 'What a key of the declared state has when it is left out';
@@ -114,6 +118,10 @@ LANGUAGE sql STABLE AS $$
 	FROM (SELECT config_defaults('grant') || e AS e FROM jsonb_array_elements(p_doc -> 'grants') e) g
 	UNION ALL
 	SELECT 'schedule', e ->> 'name', config_defaults('schedule') || e FROM jsonb_array_elements(p_doc -> 'schedules') e
+	UNION ALL
+	SELECT 'hook', e ->> 'name', e || jsonb_build_object('buttons', (SELECT coalesce(jsonb_agg(config_defaults('button') || b ORDER BY o), '[]')
+		FROM jsonb_array_elements(e -> 'buttons') WITH ORDINALITY AS x(b, o)))
+	FROM (SELECT config_defaults('hook') || e AS e FROM jsonb_array_elements(p_doc -> 'hooks') e) h
 $$;
 COMMENT ON FUNCTION config_wanted(jsonb) IS 'What a file declares, in the shape of config_current()';
 
@@ -125,13 +133,16 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
 LANGUAGE sql STABLE AS $$
 	WITH item AS (
-		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules']) AS s(section),
+		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules', 'hooks']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
 	), known AS (
 		SELECT kind, name FROM config_current() UNION SELECT kind, name FROM config_wanted(p_doc)
 	), parameter AS (
 		SELECT format('commands[%s].parameters[%s]', i.at, n - 1) AS path, q
 		FROM item i, jsonb_array_elements(i.e -> 'parameters') WITH ORDINALITY AS x(q, n) WHERE i.section = 'commands'
+	), button AS (
+		SELECT format('hooks[%s].buttons[%s]', i.at, n - 1) AS path, b
+		FROM item i, jsonb_array_elements(i.e -> 'buttons') WITH ORDINALITY AS x(b, n) WHERE i.section = 'hooks'
 	), will_be AS (
 		SELECT w.name, w.body FROM config_wanted(p_doc) w WHERE w.kind = 'command'
 		UNION ALL
@@ -155,6 +166,8 @@ LANGUAGE sql STABLE AS $$
 		SELECT format('schedules[%s].user', i.at), 'user', i.e ->> 'user' FROM item i WHERE i.section = 'schedules'
 		UNION ALL
 		SELECT format('schedules[%s].line', i.at), 'command', line_command(i.e ->> 'line') FROM item i WHERE i.section = 'schedules'
+		UNION ALL
+		SELECT b.path || '.command', 'command', b.b ->> 'command' FROM button b
 		UNION ALL
 		SELECT p.path || '.choices_from', 'command', p.q ->> 'choices_from' FROM parameter p
 		UNION ALL
@@ -189,6 +202,8 @@ LANGUAGE sql STABLE AS $$
 	FROM parameter p JOIN will_be b ON b.name = p.q ->> 'choices_from'
 	WHERE jsonb_array_length(b.body -> 'parameters') > 0 OR (b.body ->> 'dangerous')::boolean OR (b.body ->> 'approvals')::integer > 0
 		OR NOT (b.body ->> 'enabled')::boolean
+	UNION ALL
+	SELECT b.path || '.' || w.key, w.reason FROM button b JOIN will_be c ON c.name = b.b ->> 'command', hook_button_complaint(b.b, c.body -> 'parameters') w
 	UNION ALL
 	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
 	UNION ALL
@@ -281,6 +296,8 @@ BEGIN
 			p -> 'constraints', (p ->> 'chat_id')::bigint);
 	WHEN 'schedule' THEN
 		PERFORM config_apply_schedule(p);
+	WHEN 'hook' THEN
+		PERFORM config_apply_hook(p);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
@@ -298,6 +315,7 @@ BEGIN
 	WHEN 'role' THEN DELETE FROM role WHERE name = p_name;
 	WHEN 'queue' THEN DELETE FROM queue WHERE name = p_name;
 	WHEN 'schedule' THEN DELETE FROM schedule WHERE name = p_name;
+	WHEN 'hook' THEN DELETE FROM hook WHERE name = p_name;
 	WHEN 'organization' THEN
 		UPDATE app_user SET organization_id = NULL WHERE organization_id = (SELECT id FROM organization WHERE name = p_name);
 		DELETE FROM organization WHERE name = p_name;
@@ -316,7 +334,7 @@ CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TA
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant', 'schedule'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant', 'schedule', 'hook'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -356,8 +374,8 @@ COMMENT ON FUNCTION config_apply(jsonb, boolean)
 
 CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
-			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY x.o)
+	SELECT jsonb_object_agg(k.key, CASE WHEN k.key IN ('parameters', 'buttons') THEN (SELECT jsonb_agg(
+			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults(rtrim(k.key, 's')) -> q.key) ORDER BY x.o)
 			FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
 	FROM jsonb_each(p_body) k WHERE k.value IS DISTINCT FROM config_defaults(p_kind) -> k.key
 $$;
@@ -374,6 +392,7 @@ LANGUAGE sql STABLE AS $$
 		'users', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'user'), '[]'),
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]'),
-		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]')) FROM lean
+		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]'),
+		'hooks', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'hook'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';
