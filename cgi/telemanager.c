@@ -12,6 +12,7 @@
 #include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/start.h"
 #include "cgi/manager/tasks.h"
 #include "cgi/manager/try.h"
 #include "cgi/serve.h"
@@ -87,14 +88,9 @@ static enum tele_err show_metrics(struct visit *v)
 	return TELE_OK;
 }
 
-static enum tele_err show_start(struct visit *v)
-{
-	return page_render(v, "start", NULL);
-}
-
 /* The map: pages of their own here, families below. */
 static const struct route pages[] = {
-    {"/", "GET", PAGE_SIGNED_IN, NULL, show_start, NULL},
+    {"/", "GET", PAGE_SIGNED_IN, NULL, start_show, NULL},
     {"/healthz", "GET", PAGE_MACHINE, NULL, show_health, NULL},
     {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
     {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},

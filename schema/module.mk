@@ -50,6 +50,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_schedules.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/manager_start.sql \
 	schema/telemanager/functions/manager_tasks.sql \
 	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \
