@@ -27,6 +27,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/declare.c cgi/manager/declare.h \
 	cgi/manager/lines.c cgi/manager/lines.h \
 	cgi/manager/commands.c cgi/manager/commands.h \
+	cgi/manager/backup.c cgi/manager/backup.h \
 	cgi/manager/try.c cgi/manager/try.h \
 	cgi/manager/schedules.c cgi/manager/schedules.h
 telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm

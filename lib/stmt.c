@@ -106,6 +106,9 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_SCHEDULE_SAVE] = MANAGER("schedule_save"),
     [TELE_STMT_MANAGER_SCHEDULE_REMOVE] = MANAGER("schedule_remove"),
     [TELE_STMT_MANAGER_SCHEDULE_ACT] = MANAGER("schedule_act"),
+    [TELE_STMT_MANAGER_BACKUP] = MANAGER("backup"),
+    [TELE_STMT_MANAGER_BACKUP_EXPORT] = MANAGER("backup_export"),
+    [TELE_STMT_MANAGER_BACKUP_APPLY] = MANAGER("backup_apply"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)
