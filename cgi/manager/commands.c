@@ -193,7 +193,9 @@ static struct json_object *declare(struct form *form, struct json_object *base)
 {
 	struct json_object *document = json_object_new_object(), *command;
 
-	sort_parameters(form->values);
+	/* Errors are known by their rows. */
+	if (!form_has_errors(form))
+		sort_parameters(form->values);
 	command = declare_object(fields, form->values, base);
 	json_object_object_del(command, "parameters");
 	add_parameters(command, page_get(form->values, "parameters"));

@@ -110,6 +110,16 @@ def test_form_refuses_beside_the_field(stack, admin, typed, field, said):
     assert dict(page.form().fields)["description"] == "Kept"
 
 
+def test_all_errors_at_once(stack, admin):
+    """What the form finds and what apply would say, in one go; rows stay in the order they were typed in."""
+    page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="a/b", args="{x}", timeout_s="soon",
+                      parameters__0__name="n", parameters__0__place="9", parameters__1__name="m", parameters__1__type="pattern", parameters__1__place="1",
+                      grants__0__constraints="x", grants__0__chat_id="-5")
+    assert page.status == 422
+    assert set(page.errors()) == {"program", "args", "timeout_s", "parameters-0-type", "parameters-1-pattern", "grants-0-role", "grants-0-constraints"}, page.errors()
+    assert page.errors()["timeout_s"] == "This must be a whole number."
+
+
 def test_another_like_it_and_new_name(stack, admin):
     key = key_of(stack, "typed")
     page = admin.get(f"/commands/{key}/clone")
