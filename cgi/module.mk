@@ -10,6 +10,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \
 	cgi/serve.c cgi/serve.h \
 	cgi/manager/request.c cgi/manager/request.h \
+	cgi/manager/parts.c cgi/manager/parts.h \
 	cgi/manager/page.c cgi/manager/page.h \
 	cgi/manager/route.c cgi/manager/route.h \
 	cgi/manager/session.c cgi/manager/session.h \

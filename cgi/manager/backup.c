@@ -10,7 +10,15 @@
 
 enum { DEPTH_MOST = 16 };
 
-/* problems: a list of path and reason, taken over; NULL: none. What was pasted is kept. */
+/* A file that was chosen counts before what was pasted. */
+static const char *typed(const struct visit *v)
+{
+	const char *file = request_get(&v->in.form, "file");
+
+	return file[strspn(file, " \t\r\n")] ? file : request_get(&v->in.form, "document");
+}
+
+/* problems: a list of path and reason, taken over; NULL: none. What was given is kept. */
 static enum tele_err show(struct visit *v, struct json_object *problems)
 {
 	struct json_object *document = NULL;
@@ -20,7 +28,7 @@ static enum tele_err show(struct visit *v, struct json_object *problems)
 		json_object_put(problems);
 		return rc;
 	}
-	page_set_text(document, "document", request_get(&v->in.form, "document"));
+	page_set_text(document, "document", typed(v));
 	page_set_bool(document, "prune", request_has(&v->in.form, "prune"));
 	page_set_bool(document, "wrong", problems);
 	page_set(document, "problems", problems);
@@ -104,7 +112,7 @@ static struct json_object *read_document(const char *text, struct json_object *p
 /* What it would change, to be confirmed. */
 static enum tele_err show_difference(struct visit *v, struct json_object *said)
 {
-	page_set_text(said, "document", request_get(&v->in.form, "document"));
+	page_set_text(said, "document", typed(v));
 	page_set_bool(said, "prune", request_has(&v->in.form, "prune"));
 	page_set_bool(said, "again", request_has(&v->in.form, "confirmed"));
 	if (request_has(&v->in.form, "confirmed"))
@@ -137,7 +145,7 @@ static enum tele_err apply(struct visit *v, struct json_object *document)
 enum tele_err backup_apply(struct visit *v)
 {
 	struct json_object *problems = json_object_new_array();
-	struct json_object *document = read_document(request_get(&v->in.form, "document"), problems);
+	struct json_object *document = read_document(typed(v), problems);
 
 	if (!document)
 		return show(v, problems);

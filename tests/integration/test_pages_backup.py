@@ -77,6 +77,21 @@ def test_refused_document_changes_nothing(stack, admin, document, said):
     assert dict(page.form().fields)["document"] and stack.teleops("export").stdout == before
 
 
+def test_file_is_uploaded(stack, admin):
+    """As a browser sends a form with a file; the file counts before what was pasted."""
+    csrf = dict(admin.get("/backup").form().fields)["csrf"]
+    document = json.dumps({"roles": [{"name": "t-file", "description": "größer"}]}, ensure_ascii=False, indent=1)
+    def part(name, text, more=""):
+        return f'--Xx\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{text}\r\n'
+    body = (part("csrf", csrf) + part("file", document, '; filename="conf.json"\r\nContent-Type: application/json') + part("document", "") + "--Xx--\r\n").encode()
+    page = admin.request("POST", "/backup/apply", body, Content_Type="multipart/form-data; boundary=Xx")
+    assert page.status == 200 and "new role t-file" in page.main
+    assert "1 changes" in admin.send(page.form()).flash and stack.sql("SELECT description FROM role WHERE name = 't-file'") == [("größer",)]
+    wrong = admin.request("POST", "/backup/apply", body.replace(csrf.encode(), b"A" * len(csrf)), Content_Type="multipart/form-data; boundary=Xx")
+    assert wrong.status == 403
+    assert admin.request("POST", "/backup/apply", body[:-20], Content_Type="multipart/form-data; boundary=Xx").status == 400
+
+
 def test_change_that_breaks_a_schedule_is_refused(stack, admin):
     stack.apply({"commands": [{"name": "t_b", "kind": "text", "template": "x", "parameters": [{"name": "word", "type": "text"}]}],
                  "schedules": [{"name": "t-kept", "line": "/t_b word", "cron": "@daily", "user": "ada", "chat_id": 4001}]})
