@@ -18,6 +18,8 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/list.c \
 	cgi/manager/field.c \
 	cgi/manager/form.c cgi/manager/form.h \
+	cgi/manager/export.c cgi/manager/export.h \
+	cgi/manager/tasks.c cgi/manager/tasks.h \
 	cgi/manager/qr.c cgi/manager/qr.h \
 	cgi/manager/signin.c cgi/manager/signin.h \
 	cgi/manager/account.c cgi/manager/account.h \

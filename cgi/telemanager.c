@@ -12,6 +12,7 @@
 #include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/tasks.h"
 #include "cgi/manager/try.h"
 #include "cgi/serve.h"
 #include "lib/log.h"
@@ -117,10 +118,15 @@ static const struct route pages[] = {
     {"/backup/apply", "POST", PAGE_CHANGE, "backup", backup_apply, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
+    {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},
+    {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
+    {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
+    {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
+    &tasks,
     &people_users,
     &people_requests,
     &people_invites,

@@ -79,6 +79,8 @@ struct family {
 
 /* list.c */
 route_handler list_show, list_act;
+/* What a list's function is asked for by the query: filters, sort, after, before, limit. The caller's to put. */
+struct json_object *list_input(const struct visit *v, const struct family *f, int rows);
 /* form.c */
 route_handler form_new, form_make, form_show, form_change, form_clone, form_delete, form_remove, form_history;
 
