@@ -10,6 +10,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \
 	cgi/serve.c cgi/serve.h \
 	cgi/manager/request.c cgi/manager/request.h \
+	cgi/manager/parts.c cgi/manager/parts.h \
 	cgi/manager/page.c cgi/manager/page.h \
 	cgi/manager/route.c cgi/manager/route.h \
 	cgi/manager/session.c cgi/manager/session.h \
@@ -31,6 +32,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/declare.c cgi/manager/declare.h \
 	cgi/manager/lines.c cgi/manager/lines.h \
 	cgi/manager/commands.c cgi/manager/commands.h \
+	cgi/manager/backup.c cgi/manager/backup.h \
 	cgi/manager/try.c cgi/manager/try.h \
 	cgi/manager/hooks.c cgi/manager/hooks.h \
 	cgi/manager/schedules.c cgi/manager/schedules.h

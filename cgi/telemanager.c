@@ -4,6 +4,7 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/backup.h"
 #include "cgi/manager/commands.h"
 #include "cgi/manager/hooks.h"
 #include "cgi/manager/invites.h"
@@ -109,6 +110,9 @@ static const struct route pages[] = {
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
     {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
+    {"/backup", "GET", PAGE_VIEW, "backup", backup_show, NULL},
+    {"/backup/export", "GET", PAGE_VIEW, "backup", backup_export, NULL},
+    {"/backup/apply", "POST", PAGE_CHANGE, "backup", backup_apply, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},

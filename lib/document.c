@@ -844,6 +844,21 @@ enum tele_err tele_document_check(struct json_object *document, struct tele_buf 
 	return errors->len == c.before ? TELE_OK : TELE_INVALID;
 }
 
+struct json_object *tele_document_in_order(struct json_object *document)
+{
+	static const char *const order[] = {"organizations", "groups", "roles", "users", "queues", "commands", "grants", "schedules", "hooks"};
+	struct json_object *out = json_object_new_object(), *list;
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (json_object_object_get_ex(document, order[i], &list))
+			json_object_object_add(out, order[i], json_object_get(list));
+	/* A section this list has forgotten is not to be lost. */
+	json_object_object_foreach(document, section, rest)
+		if (!json_object_object_get_ex(out, section, NULL))
+			json_object_object_add(out, section, json_object_get(rest));
+	return out;
+}
+
 static void describe(struct tele_buf *out, const char *name, const struct key *keys)
 {
 	tele_buf_printf(out, "  %s\n", name);

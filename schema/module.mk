@@ -43,6 +43,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_backup.sql \
 	schema/telemanager/functions/manager_commands.sql \
 	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \

@@ -330,7 +330,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
 
-CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+-- p_visit: who does it on a page; null: the operator.
+CREATE OR REPLACE FUNCTION config_apply_as(p_visit jsonb, p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -361,16 +362,21 @@ BEGIN
 			PERFORM config_apply_one(change.kind, change.wanted);
 		END IF;
 		CONTINUE WHEN change.action = 'kept';
-		INSERT INTO audit_event (actor, action, object, detail)
-		VALUES ('operator', change.action, change.kind || ' ' || change.name, jsonb_build_object('before', change.current, 'after', change.wanted));
+		INSERT INTO audit_event (actor, user_id, action, object, detail, address)
+		VALUES (CASE WHEN p_visit IS NULL THEN 'operator' ELSE 'manager' END, (p_visit ->> 'user')::bigint, change.action, change.kind || ' ' || change.name,
+			jsonb_build_object('before', change.current, 'after', change.wanted), (p_visit ->> 'address')::inet);
 	END LOOP;
 	RETURN QUERY SELECT x.action, x.kind, x.name, CASE WHEN x.action = 'changed' THEN
 			(SELECT jsonb_object_agg(k.key, jsonb_build_array(x.current -> k.key, k.value)) FROM jsonb_each(x.wanted) k WHERE k.value IS DISTINCT FROM x.current -> k.key)
 		END
 	FROM config_change x ORDER BY x.action = 'removed', x.turn, x.name;
 END $$;
-COMMENT ON FUNCTION config_apply(jsonb, boolean)
+COMMENT ON FUNCTION config_apply_as(jsonb, jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
+
+CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+LANGUAGE sql AS $$ SELECT * FROM config_apply_as(NULL, p_doc, p_prune) $$;
+COMMENT ON FUNCTION config_apply(jsonb, boolean) IS 'The same, by the operator';
 
 CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
