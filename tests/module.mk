@@ -1,6 +1,7 @@
 # Unit tests, by what they test: libteleops first, then what the daemons keep to themselves. They need no database.
 if HAVE_CMOCKA
 UNIT_TESTS = \
+	tests/unit/test_alert \
 	tests/unit/test_array \
 	tests/unit/test_buf \
 	tests/unit/test_catalogue \
@@ -39,6 +40,9 @@ check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
 
+tests_unit_test_alert_SOURCES = tests/unit/test_alert.c
+tests_unit_test_alert_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_alert_LDADD = $(UNIT_LDADD)
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_array_LDADD = $(UNIT_LDADD)
@@ -143,4 +147,4 @@ tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/upgrade
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/browser tests/upgrade

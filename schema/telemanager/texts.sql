@@ -69,6 +69,7 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('invite_taken', 'Welcome, {name}. This account is yours now. Send /help to see what you may run.'),
 ('cancel_done', 'Task {task} is cancelled; it had not run.'),
 ('cancelling', 'Task {task} is being ended. Its chat hears when nothing of it is left.'),
+('again', E'{by} runs this again from the pages, as {name}:\n{line}'),
 ('cancel_already', 'Task {task} is being ended already.'),
 ('in_file', 'All of it is in the file; read it first.'),
 ('resolved_writes', '(may change data)'),
@@ -104,5 +105,18 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('schedule_off', '/{command} is switched off.'),
 ('schedule_chat', 'The chat is not allowed.'),
 ('schedule_waits', 'Its last run, task {task}, still waits in the queue {queue}.'),
-('schedule_unapproved', 'Its last run still waits for approval.')
+('schedule_unapproved', 'Its last run still waits for approval.'),
+('alert_firing', '🔥 {title}'),
+('alert_note', '🔔 {title}'),
+('alert_resolved', '✅ {title}'),
+('alert_silent', '💤 {title}'),
+('alert_item_firing', '• {text}'),
+('alert_item_note', '{text}'),
+('alert_item_resolved', '✓ {text}'),
+('alert_more', '… and {more} more'),
+('alert_reports', 'Reported {count} times, since {first}, last {last}'),
+('alert_end_resolved', 'Resolved {at}, after {took}'),
+('alert_end_silent', 'Not reported any more, for {since}'),
+('alert_run', '{time} {name}: {line}'),
+('alert_button', '▶ {text}')
 ON CONFLICT (name) DO UPDATE SET body = excluded.body WHERE m.body <> excluded.body;

@@ -354,14 +354,18 @@ END $$;
 COMMENT ON FUNCTION config_apply(jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
 
+CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
+			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY x.o)
+			FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
+	FROM jsonb_each(p_body) k WHERE k.value IS DISTINCT FROM config_defaults(p_kind) -> k.key
+$$;
+COMMENT ON FUNCTION config_lean(text, jsonb) IS 'An object as a file would have it: without keys that have their default';
+
 CREATE OR REPLACE FUNCTION config_export() RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	WITH lean AS (
-		SELECT c.kind, c.name, (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
-				(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY o)
-				FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
-			FROM jsonb_each(c.body) k WHERE k.value IS DISTINCT FROM config_defaults(c.kind) -> k.key) AS body
-		FROM config_current() c)
+	WITH lean AS (SELECT c.kind, c.name, config_lean(c.kind, c.body) AS body FROM config_current() c)
 	SELECT jsonb_build_object(
 		'organizations', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'organization'), '[]'),
 		'groups', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'group'), '[]'),

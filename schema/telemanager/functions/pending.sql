@@ -443,6 +443,8 @@ BEGIN
 		RETURN say('button_old');
 	END IF;
 	CASE b.kind
+	WHEN 'command' THEN
+		RETURN left(alert_press(r, b), 200);
 	WHEN 'cancel' THEN
 		RETURN left(coalesce(task_cancel(r.user_id, b.task_id), say('cancel_done', jsonb_build_object('task', b.task_id))), 200);
 	WHEN 'approve', 'reject' THEN
@@ -489,7 +491,8 @@ BEGIN
 	WHEN 'cancel' THEN RETURN ARRAY(SELECT t.chat_id FROM task t WHERE t.id = number_of(r.extra));
 	WHEN 'approve', 'reject' THEN SELECT * INTO p FROM pending x WHERE x.id = number_of(r.extra);
 	WHEN 'callback' THEN SELECT x.* INTO p FROM button b JOIN pending x ON x.id = b.pending_id WHERE b.token = r.reply;
-		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply);
+		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply)
+			|| (SELECT approver_chats(b.command_id, r.user_id) FROM button b WHERE b.token = r.reply AND b.kind = 'command');
 	WHEN 'run', 'ask' THEN RETURN approver_chats(r.command_id, r.user_id);
 	WHEN 'answer' THEN RETURN (SELECT approver_chats(x.command_id, x.user_id) FROM pending x
 		WHERE x.state = 'asking' AND x.telegram_id = r.from_id AND x.chat_id = r.chat_id AND x.thread_id = r.thread_id);

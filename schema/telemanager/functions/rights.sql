@@ -8,12 +8,19 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION grant_fits(jsonb, jsonb) IS 'Whether every constrained argument has one of the values allowed';
 
--- In plpgsql, whose plans last as long as the session: these two are asked for every update and every claim.
+CREATE OR REPLACE FUNCTION grants_that_fit(p_user bigint, p_command bigint, p_chat bigint, p_args jsonb) RETURNS SETOF user_grant
+LANGUAGE sql STABLE AS $$
+	SELECT g.* FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
+		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND (g.constraints = '{}' OR grant_fits(g.constraints, p_args))
+$$;
+COMMENT ON FUNCTION grants_that_fit(bigint, bigint, bigint, jsonb)
+	IS 'The grants that let this person run this command with these arguments in this chat; in FROM, where the planner puts its text in place of the call';
+
+-- In plpgsql, whose plans last as long as the session: these two are asked for many updates and every claim.
 CREATE OR REPLACE FUNCTION may_run(p_user bigint, p_command bigint, p_chat bigint, p_args jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-	RETURN EXISTS (SELECT FROM user_grant g WHERE g.user_id = p_user AND g.command_id = p_command
-		AND (g.chat_id IS NULL OR g.chat_id = p_chat) AND (g.constraints = '{}' OR grant_fits(g.constraints, p_args)));
+	RETURN EXISTS (SELECT FROM grants_that_fit(p_user, p_command, p_chat, p_args));
 END $$;
 COMMENT ON FUNCTION may_run(bigint, bigint, bigint, jsonb) IS 'Whether a grant lets this person run this command with these arguments in this chat';
 

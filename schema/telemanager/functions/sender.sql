@@ -85,13 +85,15 @@ BEGIN
 	UPDATE task SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
 	UPDATE pending SET chat_id = p_new WHERE chat_id = p_old;
 	UPDATE schedule SET chat_id = p_new WHERE chat_id = p_old;
+	UPDATE hook SET chat_id = p_new WHERE chat_id = p_old;
+	UPDATE alert SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
 	DELETE FROM role_command x WHERE x.chat_id = p_old AND EXISTS (SELECT FROM role_command y WHERE y.chat_id = p_new AND y.role_id = x.role_id
 		AND y.command_id = x.command_id AND y.constraints = x.constraints);
 	UPDATE role_command SET chat_id = p_new WHERE chat_id = p_old;
 	INSERT INTO audit_event (actor, chat_id, action, object, detail) VALUES ('sender', p_new, 'migrated', 'chat ' || p_old, jsonb_build_object('to', p_new));
 	PERFORM pg_notify('outbox', '');
 END $$;
-COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, grants';
+COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, hooks, grants';
 
 -- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
 -- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),
@@ -113,7 +115,12 @@ BEGIN
 		SELECT * FROM unnest(p_id, p_outcome, p_version, p_parts, p_message_id, p_reason) AS r(id, outcome, version, parts, message_id, reason)
 	), sent AS (
 		DELETE FROM outbox o USING r
-		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.final AND o.wanted_version <= r.version)) RETURNING o.id, o.op, o.task_id, r.outcome
+		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.final AND o.wanted_version <= r.version))
+		RETURNING o.id, o.op, o.task_id, r.outcome, coalesce(o.message_ids[1], r.message_id) AS message_id
+	), shown AS (
+		-- What comes later changes this message.
+		UPDATE alert a SET message_id = coalesce(nullif(s.message_id, 0), a.message_id), outbox_id = NULL FROM sent s
+		WHERE s.op = 'live' AND s.task_id IS NULL AND s.outcome = 'sent' AND a.outbox_id = s.id
 	), detached AS (
 		DELETE FROM outbox_document d USING sent s WHERE s.op = 'document' AND d.outbox_id = s.id
 	), noted AS (

@@ -1,4 +1,4 @@
-#include "cli/document.h"
+#include "lib/document.h"
 
 #include "lib/cmdline.h"
 #include "lib/decimal.h"
@@ -770,7 +770,7 @@ static void check_section(struct check *c, const struct section *s, struct json_
 	json_object_put(seen);
 }
 
-enum tele_err document_check(struct json_object *document, struct tele_buf *errors)
+enum tele_err tele_document_check(struct json_object *document, struct tele_buf *errors)
 {
 	struct check c = {errors, errors->len};
 
@@ -800,7 +800,7 @@ static void describe(struct tele_buf *out, const char *name, const struct key *k
 		    keys->required ? "; required" : *keys->initial ? "; default " : "", keys->required ? "" : keys->initial);
 }
 
-void document_describe(struct tele_buf *out)
+void tele_document_describe(struct tele_buf *out)
 {
 	for (int i = 0; i < SECTIONS; i++) {
 		describe(out, sections[i].name, sections[i].keys);
