@@ -457,6 +457,22 @@ static int ask(struct request *r)
 
 /* -- the answer */
 
+static void say_value(struct json_object *v)
+{
+	if (json_object_is_type(v, json_type_string))
+		fwrite(json_object_get_string(v), 1, (size_t)json_object_get_string_len(v), stdout);
+	else
+		fputs(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+}
+
+static void say_list(struct json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		say_value(json_object_array_get_idx(list, i));
+		putchar('\n');
+	}
+}
+
 static int say_part(const struct request *r, const char *pointer)
 {
 	struct json_object *all = json_tokener_parse(tele_buf_text(&r->answer)), *part = NULL;
@@ -466,10 +482,10 @@ static int say_part(const struct request *r, const char *pointer)
 		return call_fail("%s", words[NO_JSON]);
 	if (json_pointer_get(all, pointer, &part))
 		status = call_fail(words[NOTHING_THERE], pointer);
-	else if (json_object_is_type(part, json_type_string))
-		fwrite(json_object_get_string(part), 1, (size_t)json_object_get_string_len(part), stdout);
+	else if (r->call->is_list && json_object_is_type(part, json_type_array))
+		say_list(part);
 	else
-		fputs(json_object_to_json_string_ext(part, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+		say_value(part);
 	json_object_put(all);
 	return status;
 }
