@@ -1,9 +1,12 @@
 #include "cgi/manager/commands.h"
 
 #include "cgi/manager/declare.h"
+#include "lib/json.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { BODY_DEPTH = 32 };
 
 static const char *const filters[] = {"search", "kind", "queue", "role", "enabled", "asks", NULL};
 static const char *const actions[] = {"enable", "disable", NULL};
@@ -17,6 +20,16 @@ static const struct field fields[] = {
     {"program", FIELD_TEXT, 0, 255},
     {"args", FIELD_LINES, 0, 256},
     {"template", FIELD_LONG, 0, 32768},
+    {"connection", FIELD_TEXT, 0, 32},
+    {"statement", FIELD_LONG, 0, 32768},
+    {"writes", FIELD_BOOL, 0, 0},
+    {"row_limit", FIELD_NUMBER, 0, 0},
+    {"method", FIELD_CHOICE, 0, 0},
+    {"path", FIELD_TEXT, 0, 4096},
+    {"headers", FIELD_LINES, 0, 64},
+    {"body", FIELD_LONG, 0, 32768},
+    {"expect", FIELD_LINES, 0, 500},
+    {"pointer", FIELD_TEXT, 0, 1000},
     {"queue", FIELD_TEXT, 0, 32},
     {"timeout_s", FIELD_NUMBER, 0, 0},
     {"grace_s", FIELD_NUMBER, 0, 0},
@@ -153,6 +166,73 @@ static void add_descriptions(struct json_object *command, struct json_object *ro
 	page_set(command, "descriptions", o);
 }
 
+/* Lines "Name: value". */
+static void type_headers(struct json_object *command, struct form *form)
+{
+	struct json_object *lines = page_get(form->values, "headers"), *o = json_object_new_object();
+
+	for (size_t i = 0; i < length_of(lines); i++) {
+		const char *line = json_object_get_string(json_object_array_get_idx(lines, i)), *value = strchr(line, ':');
+		char name[128];
+
+		if (!*line)
+			continue;
+		if (!value || value == line || (size_t)(value - line) >= sizeof name) {
+			form_error(form, "headers", "header_form", json_object_new_int64((int64_t)i + 1));
+			continue;
+		}
+		snprintf(name, sizeof name, "%.*s", (int)(value - line), line);
+		page_set_text(o, name, value + 1 + strspn(value + 1, " \t"));
+	}
+	page_set(command, "headers", o);
+}
+
+static void type_body(struct json_object *command, struct form *form)
+{
+	const char *text = page_text(form->values, "body"), *why;
+	struct json_object *body = tele_json_parse(text, strlen(text), BODY_DEPTH, &why, NULL);
+
+	if (body)
+		page_set(command, "body", body);
+	else
+		form_error(form, "body", "no_json", NULL);
+}
+
+/* What is no number stays a text, and is complained of. */
+static void type_expect(struct json_object *command)
+{
+	struct json_object *lines = page_get(command, "expect"), *list = json_object_new_array();
+
+	for (size_t i = 0; i < length_of(lines); i++) {
+		const char *line = json_object_get_string(json_object_array_get_idx(lines, i));
+		bool number = *line && strlen(line) < 6 && !line[strspn(line, "0123456789")];
+
+		json_object_array_add(list, number ? json_object_new_int(atoi(line)) : json_object_new_string(line));
+	}
+	page_set(command, "expect", list);
+}
+
+/* Fields that always have a value mean nothing for other kinds than theirs. */
+static void leave_out(struct json_object *command)
+{
+	static const char *const own[][2] = {{"writes", "sql"}, {"row_limit", "sql"}, {"method", "http"}};
+
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (strcmp(page_text(command, "kind"), own[i][1]))
+			json_object_object_del(command, own[i][0]);
+}
+
+static void type_call(struct json_object *command, struct form *form)
+{
+	leave_out(command);
+	if (page_get(command, "headers"))
+		type_headers(command, form);
+	if (page_get(command, "body"))
+		type_body(command, form);
+	if (page_get(command, "expect"))
+		type_expect(command);
+}
+
 /* Lines name=value; several of one name allow each of their values. */
 static struct json_object *constraints(struct form *form, struct json_object *lines, size_t row)
 {
@@ -196,6 +276,7 @@ static struct json_object *declare(struct form *form, struct json_object *base)
 	sort_parameters(form->values);
 	command = declare_object(fields, form->values, base);
 	json_object_object_del(command, "parameters");
+	type_call(command, form);
 	add_parameters(command, page_get(form->values, "parameters"));
 	add_descriptions(command, page_get(form->values, "descriptions"));
 	declare_add(document, "commands", command);

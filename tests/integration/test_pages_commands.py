@@ -1,5 +1,6 @@
 """The pages of commands: made, changed, cloned, refused, removed; their parameters and grants; what teleops apply would say too."""
 import json
+from urllib.parse import urlencode
 
 import pytest
 from browser import Browser
@@ -64,6 +65,27 @@ def test_command_is_made_as_apply_would(stack, admin):
     assert "grants : crew (env=staging), few in chat -100 → few in chat -100" in history and "from 127.0.0.1" in history
 
 
+def test_commands_that_ask_a_database_or_a_server(stack, admin):
+    page = make(admin, "t_find", kind="sql", program="", connection="teleapp", statement="SELECT id\nFROM customer_order WHERE id = {id}", writes="1", row_limit="7",
+                parameters__0__name="id", parameters__0__type="integer", grants__0__role="crew")
+    assert exported(stack, "commands", "t_find") == {
+        "name": "t_find", "kind": "sql", "connection": "teleapp", "statement": "SELECT id\nFROM customer_order WHERE id = {id}", "writes": True, "row_limit": 7,
+        "parameters": [{"name": "id", "type": "integer"}]}
+    assert "nothing changed" in admin.send(page.form()).flash
+    page = make(admin, "t_call", kind="http", program="", connection="web", method="POST", path="/a/{id}", headers="X-Id: {id}\nX-Url: http://x:1", body='{"a": ["{id}", 1]}',
+                expect="200\n404", pointer="/a", parameters__0__name="id", parameters__0__type="text")
+    wanted = {"name": "t_call", "kind": "http", "connection": "web", "method": "POST", "path": "/a/{id}", "headers": {"X-Id": "{id}", "X-Url": "http://x:1"},
+              "body": {"a": ["{id}", 1]}, "expect": [200, 404], "pointer": "/a", "parameters": [{"name": "id", "type": "text"}]}
+    assert exported(stack, "commands", "t_call") == wanted
+    assert "nothing changed" in admin.send(page.form()).flash
+    page = admin.send(page.form(), description="Calls")
+    assert exported(stack, "commands", "t_call") == {**wanted, "description": "Calls"}
+    page = admin.send(page.form(), kind="exec", program="echo", connection="", path="", headers="", body="", expect="", pointer="")
+    assert exported(stack, "commands", "t_call") == {"name": "t_call", "kind": "exec", "program": "echo", "description": "Calls", "parameters": wanted["parameters"]}
+    tried = admin.get("/commands/try?" + urlencode({"user": "ada", "line": "/t_find 5", "chat": ""}))
+    assert "sql teleapp (may change data)" in tried.main and "FROM customer_order WHERE id = {id}" in tried.main
+
+
 def test_lines_keep_what_they_were(stack, admin):
     """An argument of several lines is kept while it is not touched."""
     stack.apply({"commands": [{"name": "t_lines", "kind": "exec", "program": "echo", "args": ["one\ntwo", "  three", ""]}]})
@@ -97,6 +119,14 @@ def test_lines_keep_what_they_were(stack, admin):
     ({"parameters__0__name": "n", "parameters__0__type": "user", "parameters__0__default": "nobody-here"}, "parameters-0-default", "no user"),
     ({"args": "{n}", "parameters__0__name": "n", "parameters__0__type": "text", "parameters__0__secret": "1"}, "args", "secret"),
     ({"parameters__0__name": "n", "parameters__0__type": "choice", "parameters__0__choices_from": "echo"}, "parameters-0-choices_from", "it has parameters"),
+    ({"statement": "SELECT 1"}, "statement", "means nothing for kind exec"),
+    ({"kind": "sql", "connection": "teleapp"}, "statement", "needs one"),
+    ({"kind": "sql", "connection": "teleapp", "statement": "SELECT '{n}', 1; SELECT 2"}, "statement", "one statement"),
+    ({"kind": "sql", "statement": "SELECT 1"}, "connection", "needs one"),
+    ({"kind": "http", "connection": "web", "path": "http://x/"}, "path", "must begin with /"),
+    ({"kind": "http", "connection": "web", "path": "/", "headers": "X: 1\nnothing"}, "headers", "Line 2 must be as Name: value"),
+    ({"kind": "http", "connection": "web", "path": "/", "body": "{n"}, "body", "no JSON"),
+    ({"kind": "http", "connection": "web", "path": "/", "expect": "200\nfine"}, "expect", "Line 2: must be a whole number"),
     ({"grants__0__role": "nobody"}, "grants-0-role", "no role"),
     ({"grants__0__role": "crew", "grants__0__constraints": "env"}, "grants-0-constraints", "as env=staging"),
     ({"grants__0__role": "crew", "grants__0__constraints": "env=prod"}, "grants-0-constraints", "no parameter"),
@@ -186,7 +216,6 @@ def test_programs_of_engines_are_proposed(stack, admin):
 # -- who can run what
 
 def verdict(admin, **question):
-    from urllib.parse import urlencode
     page = admin.get("/commands/try?" + urlencode({"user": "", "line": "", "chat": "", **question}))
     assert page.status == 200
     text = page.main

@@ -39,6 +39,8 @@ COMMENT ON FUNCTION command_recorded(command) IS 'A command with its grants, for
 CREATE OR REPLACE FUNCTION command_values(c command) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT b || jsonb_build_object(
+		'headers', (SELECT coalesce(jsonb_agg(h.key || ': ' || h.value ORDER BY h.key), '[]') FROM jsonb_each_text(b -> 'headers') h),
+		'body', jsonb_pretty(nullif(b -> 'body', 'null')), 'expect', (SELECT coalesce(jsonb_agg(s ORDER BY n), '[]') FROM jsonb_array_elements_text(b -> 'expect') WITH ORDINALITY AS x(s, n)),
 		'parameters', (SELECT coalesce(jsonb_agg(q || jsonb_build_object('place', n) ORDER BY n), '[]') FROM jsonb_array_elements(b -> 'parameters') WITH ORDINALITY AS x(q, n)),
 		'descriptions', (SELECT coalesce(jsonb_agg(jsonb_build_object('language', d.key, 'text', d.value) ORDER BY d.key), '[]') FROM jsonb_each(b -> 'descriptions') d),
 		'grants', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', g -> 'role', 'constraints', constraint_lines(g -> 'constraints'), 'chat_id', g -> 'chat_id')), '[]')
@@ -63,7 +65,7 @@ COMMENT ON FUNCTION check_words(regclass, text) IS 'The words that a column may 
 
 CREATE OR REPLACE FUNCTION command_choices(p_command bigint) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('kind', text_choices(check_words('command', 'kind')), 'type', text_choices(check_words('command_parameter', 'type')),
+	SELECT jsonb_build_object('kind', text_choices(check_words('command', 'kind')), 'method', text_choices(check_words('command', 'method')), 'type', text_choices(check_words('command_parameter', 'type')),
 		'role', role_choices(), 'approvers', role_choices(),
 		'queue', text_choices(ARRAY(SELECT q.name FROM queue q ORDER BY q.name)),
 		'choices_from', text_choices(ARRAY(SELECT c.name FROM command c WHERE c.max_args = 0 AND c.enabled AND NOT c.dangerous AND c.approvals = 0
@@ -126,7 +128,7 @@ DECLARE
 	c command;
 BEGIN
 	IF NOT p ? 'id' THEN
-		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "descriptions": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
+		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "descriptions": [], "headers": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
 	END IF;
 	SELECT * INTO c FROM command x WHERE x.id = number_of(p ->> 'id');
 	IF c.id IS NULL THEN
