@@ -46,6 +46,8 @@ static const struct verb {
 	0, 0, " ", false},
     {"secret keygen", "FILE", "makes the keys for secret arguments: FILE for engines, and a setting for TeleBot", verb_secret_keygen,
 	secret_describe, 1, 1, " ", false},
+    {"secret seal", "CONNECTION", "seals the password of a connection, read from standard input, for its file in connection_dir", verb_secret_seal,
+	seal_describe, 1, 1, " ", false},
     {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
 	" --json ", true},
 };
