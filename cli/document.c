@@ -112,6 +112,14 @@ static const struct key grant_keys[] = {
     {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
     {"constraints", OBJECT, false, 0, 0, NULL, "{}", "values allowed by parameter: {\"env\": [\"staging\"]}"},
     {"chat_id", INTEGER, false, -IDS, IDS, NULL, "any", "only in this chat"},
+    {"hours", TEXT, false, 0, 64, NULL, "\"\"", "only then: \"mon-fri 08:00-18:00\", \"sat,sun\", \"22:00-06:00\""},
+    {"timezone", TEXT, false, 1, 64, NULL, "\"UTC\"", "zone in which the hours are read, as Europe/Berlin"},
+    {0},
+};
+
+static const struct key chat_keys[] = {
+    {"chat_id", INTEGER, true, -IDS, -1, NULL, "", "a group or channel, by its number"},
+    {"allowed", BOOLEAN, false, 0, 0, NULL, "true", "false: nothing but /id is answered there"},
     {0},
 };
 
@@ -607,7 +615,7 @@ static const struct section {
     {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
     {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
     {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
-    {"schedules", schedule_keys, "name", check_schedule},
+    {"chats", chat_keys, "chat_id", NULL},              {"schedules", schedule_keys, "name", check_schedule},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -615,7 +623,8 @@ enum { SECTIONS = sizeof sections / sizeof *sections };
 /* Names seen so far are kept in an object, so that a file with many thousand people is read in no time. */
 static void check_twice(struct check *c, const char *path, const struct section *s, struct json_object *seen, struct json_object *o)
 {
-	const char *id = s->identity ? text_of(o, s->identity) : json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	struct json_object *key = s->identity ? json_object_object_get(o, s->identity) : o;
+	const char *id = json_object_is_type(key, json_type_string) ? json_object_get_string(key) : json_object_to_json_string_ext(key, JSON_C_TO_STRING_PLAIN);
 
 	if (*id && json_object_object_get_ex(seen, id, NULL))
 		complain(c, path, NULL, "%.200s stands here twice", id);

@@ -5,7 +5,7 @@
 #include <json-c/json.h>
 
 /* jsonb sorts keys by length; people look for the name first, and expect people before commands. */
-static const char *const sections[] = {"organizations", "groups", "roles", "users", "queues", "commands", "grants", "schedules"};
+static const char *const sections[] = {"organizations", "groups", "roles", "users", "queues", "commands", "chats", "grants", "schedules"};
 
 static struct json_object *in_order(struct json_object *all)
 {

@@ -11,6 +11,7 @@ teleops_SOURCES = \
 	cli/task.c \
 	cli/lines.c cli/lines.h \
 	cli/schedule.c \
+	cli/chat.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \

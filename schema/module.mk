@@ -23,6 +23,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0018-people.sql \
 	schema/telemanager/0019-schedules.sql \
 	schema/telemanager/0020-parameters.sql \
+	schema/telemanager/0026-groups.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -30,6 +31,7 @@ schemafunctionsdir = $(schemadir)/telemanager/functions
 dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/audit.sql \
+	schema/telemanager/functions/chat.sql \
 	schema/telemanager/functions/config.sql \
 	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \

@@ -45,6 +45,7 @@ def example(marks, hosts):
     return {
         "roles": [{"name": "crew"}, {"name": "few"}, {"name": "own"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
         "queues": [{"name": "narrow", "concurrency": 1}],
+        "chats": [{"chat_id": -2001}, {"chat_id": -1000000002002}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
                   {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},

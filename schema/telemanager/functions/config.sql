@@ -51,9 +51,13 @@ LANGUAGE sql STABLE AS $$
 			FROM command_parameter p WHERE p.command_id = c.id), '[]')) FROM command c
 	UNION ALL
 	SELECT 'grant', r.name || ' may ' || c.name || CASE WHEN x.constraints <> '{}' THEN ' ' || x.constraints::text ELSE '' END
-			|| coalesce(' in chat ' || x.chat_id, ''),
-		jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id)
+			|| coalesce(' in chat ' || x.chat_id, '') || CASE WHEN x.hours <> '' THEN ' at ' || x.hours || ' ' || x.timezone ELSE '' END,
+		jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id, 'hours', x.hours, 'timezone', x.timezone)
 	FROM role_command x JOIN role r ON r.id = x.role_id JOIN command c ON c.id = x.command_id
+	UNION ALL
+	-- Chats that somebody has decided on.
+	SELECT 'chat', h.chat_id::text, jsonb_build_object('chat_id', h.chat_id, 'allowed', h.allowed) FROM chat h
+	WHERE h.type <> 'private' AND h.decided_at IS NOT NULL AND h.migrated_to IS NULL
 	UNION ALL
 	SELECT 'schedule', s.name, jsonb_build_object('name', s.name, 'line', s.line, 'cron', s.cron, 'timezone', s.timezone, 'user', u.login,
 		'chat_id', s.chat_id, 'thread_id', s.thread_id, 'missed', s.missed, 'enabled', s.enabled) FROM schedule s JOIN app_user u ON u.id = s.user_id
@@ -74,7 +78,8 @@ LANGUAGE sql IMMUTABLE AS $$
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "choices_from": null, "every_s": 300,
 		"pattern": "", "secret": false, "help": ""}'
-	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
+	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null, "hours": "", "timezone": "UTC"}'
+	WHEN 'chat' THEN '{"allowed": true}'
 	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
 	ELSE '{}' END::jsonb
 $$;
@@ -108,8 +113,10 @@ LANGUAGE sql STABLE AS $$
 	FROM (SELECT config_defaults('command') || e AS e FROM jsonb_array_elements(p_doc -> 'commands') e) c
 	UNION ALL
 	SELECT 'grant', (e ->> 'role') || ' may ' || (e ->> 'command') || CASE WHEN e -> 'constraints' <> '{}' THEN ' ' || (e -> 'constraints')::text ELSE '' END
-			|| coalesce(' in chat ' || (e ->> 'chat_id'), ''), e
+			|| coalesce(' in chat ' || (e ->> 'chat_id'), '') || CASE WHEN e ->> 'hours' <> '' THEN ' at ' || (e ->> 'hours') || ' ' || (e ->> 'timezone') ELSE '' END, e
 	FROM (SELECT config_defaults('grant') || e AS e FROM jsonb_array_elements(p_doc -> 'grants') e) g
+	UNION ALL
+	SELECT 'chat', e ->> 'chat_id', config_defaults('chat') || e FROM jsonb_array_elements(p_doc -> 'chats') e
 	UNION ALL
 	SELECT 'schedule', e ->> 'name', config_defaults('schedule') || e FROM jsonb_array_elements(p_doc -> 'schedules') e
 $$;
@@ -181,6 +188,9 @@ LANGUAGE sql STABLE AS $$
 	FROM item i, jsonb_object_keys(i.e -> 'constraints') AS k, will_be b, jsonb_array_elements(b.body -> 'parameters') p
 	WHERE i.section = 'grants' AND b.name = i.e ->> 'command' AND p ->> 'name' = k AND (p ->> 'secret')::boolean
 	UNION ALL
+	SELECT format('grants[%s].hours', i.at), format('"%s" is not understood; it can be mon-fri 08:00-18:00, sat,sun or 22:00-06:00', i.e ->> 'hours')
+	FROM item i WHERE i.section = 'grants' AND NOT hours_sound(i.e ->> 'hours')
+	UNION ALL
 	SELECT p.path || '.choices_from', format('/%s cannot give choices: %s', b.name, CASE
 		WHEN jsonb_array_length(b.body -> 'parameters') > 0 THEN 'it has parameters' WHEN (b.body ->> 'enabled')::boolean THEN 'it is confirmed or approved first'
 		ELSE 'it is switched off' END)
@@ -190,8 +200,8 @@ LANGUAGE sql STABLE AS $$
 	UNION ALL
 	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
 	UNION ALL
-	SELECT format('schedules[%s].timezone', i.at), format('"%s" is in no time zone database; as Europe/Berlin or UTC', i.e ->> 'timezone')
-	FROM item i WHERE i.section = 'schedules' AND i.e ? 'timezone' AND NOT timezone_known(i.e ->> 'timezone')
+	SELECT format('%s[%s].timezone', i.section, i.at), format('"%s" is in no time zone database; as Europe/Berlin or UTC', i.e ->> 'timezone')
+	FROM item i WHERE i.section IN ('schedules', 'grants') AND i.e ? 'timezone' AND NOT timezone_known(i.e ->> 'timezone')
 $$;
 COMMENT ON FUNCTION config_errors(jsonb) IS 'What is wrong with a file that only the database can tell; path and reason of every error';
 
@@ -271,9 +281,11 @@ BEGIN
 	WHEN 'command' THEN
 		PERFORM config_apply_command(p);
 	WHEN 'grant' THEN
-		INSERT INTO role_command (role_id, command_id, constraints, chat_id)
+		INSERT INTO role_command (role_id, command_id, constraints, chat_id, hours, timezone)
 		VALUES ((SELECT id FROM role WHERE name = p ->> 'role'), (SELECT id FROM command WHERE name = p ->> 'command'),
-			p -> 'constraints', (p ->> 'chat_id')::bigint);
+			p -> 'constraints', (p ->> 'chat_id')::bigint, p ->> 'hours', p ->> 'timezone');
+	WHEN 'chat' THEN
+		PERFORM config_apply_chat((p ->> 'chat_id')::bigint, (p ->> 'allowed')::boolean);
 	WHEN 'schedule' THEN
 		PERFORM config_apply_schedule(p);
 	END CASE;
@@ -286,7 +298,11 @@ BEGIN
 	CASE p_kind
 	WHEN 'grant' THEN
 		DELETE FROM role_command x USING role r, command c WHERE r.id = x.role_id AND c.id = x.command_id AND r.name = p ->> 'role'
-			AND c.name = p ->> 'command' AND x.constraints = p -> 'constraints' AND x.chat_id IS NOT DISTINCT FROM (p ->> 'chat_id')::bigint;
+			AND c.name = p ->> 'command' AND x.constraints = p -> 'constraints' AND x.chat_id IS NOT DISTINCT FROM (p ->> 'chat_id')::bigint
+			AND x.hours = p ->> 'hours' AND x.timezone = p ->> 'timezone';
+	WHEN 'chat' THEN
+		UPDATE chat h SET allowed = chat_at_first(h.chat_id, h.type) WHERE h.chat_id = p_name::bigint;
+		UPDATE chat SET decided_at = NULL WHERE chat_id = p_name::bigint;
 	WHEN 'command' THEN DELETE FROM command WHERE name = p_name;
 	WHEN 'user' THEN DELETE FROM app_user WHERE login = p_name;
 	WHEN 'group' THEN DELETE FROM user_group WHERE name = p_name;
@@ -311,7 +327,7 @@ CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TA
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant', 'schedule'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'chat', 'grant', 'schedule'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -365,6 +381,7 @@ LANGUAGE sql STABLE AS $$
 		'users', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'user'), '[]'),
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]'),
+		'chats', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'chat'), '[]'),
 		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';

@@ -92,7 +92,8 @@ BEGIN
 		FROM gone g LEFT JOIN command c ON c.id = g.command_id WHERE NOT g.internal
 		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id
 	), turn AS (
-		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many FROM kept k
+		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many
+		FROM kept k JOIN chat h ON h.chat_id = k.chat_id AND h.allowed
 	), lane AS (
 		UPDATE chat h SET out_seq = h.out_seq + t.many FROM (SELECT DISTINCT chat_id, many FROM turn) t
 		WHERE h.chat_id = t.chat_id RETURNING h.chat_id, h.out_seq - t.many AS base
