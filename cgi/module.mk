@@ -17,14 +17,21 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/list.c \
 	cgi/manager/field.c \
 	cgi/manager/form.c cgi/manager/form.h \
+	cgi/manager/export.c cgi/manager/export.h \
+	cgi/manager/tasks.c cgi/manager/tasks.h \
 	cgi/manager/qr.c cgi/manager/qr.h \
 	cgi/manager/signin.c cgi/manager/signin.h \
 	cgi/manager/account.c cgi/manager/account.h \
 	cgi/manager/administrators.c cgi/manager/administrators.h \
 	cgi/manager/invites.c cgi/manager/invites.h \
 	cgi/manager/metrics.c cgi/manager/metrics.h \
-	cgi/manager/people.c cgi/manager/people.h
-telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
+	cgi/manager/people.c cgi/manager/people.h \
+	cgi/manager/declare.c cgi/manager/declare.h \
+	cgi/manager/lines.c cgi/manager/lines.h \
+	cgi/manager/commands.c cgi/manager/commands.h \
+	cgi/manager/try.c cgi/manager/try.h \
+	cgi/manager/schedules.c cgi/manager/schedules.h
+telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
 
 # Pages: every folder of templates is installed as it is.
 EXTRA_DIST += templates static

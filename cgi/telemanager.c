@@ -4,11 +4,15 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/commands.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
 #include "cgi/manager/people.h"
+#include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/tasks.h"
+#include "cgi/manager/try.h"
 #include "cgi/serve.h"
 #include "lib/log.h"
 #include "lib/metric.h"
@@ -107,18 +111,26 @@ static const struct route pages[] = {
     {"/account/totp/confirm", "POST", PAGE_SIGNED_IN, NULL, account_totp_confirm, NULL},
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
+    {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
+    {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},
+    {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
+    {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
+    {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
+    &tasks,
     &people_users,
     &people_requests,
     &people_invites,
     &people_groups,
     &people_roles,
     &people_organizations,
+    &commands,
+    &schedules,
     &administrators,
 };
 

@@ -24,6 +24,5 @@ teleops_SOURCES = \
 	engine/program.c engine/program.h \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \
-	cli/document.c cli/document.h \
 	cli/pg.c cli/pg.h
 teleops_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS) -lm

@@ -23,6 +23,9 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0018-people.sql \
 	schema/telemanager/0019-schedules.sql \
 	schema/telemanager/0020-parameters.sql \
+	schema/telemanager/0021-alerts.sql \
+	schema/telemanager/0022-operations.sql \
+	schema/telemanager/0023-kinds.sql \
 	schema/telemanager/0026-groups.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
@@ -30,6 +33,7 @@ dist_schematelemanager_DATA = \
 schemafunctionsdir = $(schemadir)/telemanager/functions
 dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
+	schema/telemanager/functions/alert.sql \
 	schema/telemanager/functions/audit.sql \
 	schema/telemanager/functions/chat.sql \
 	schema/telemanager/functions/config.sql \
@@ -40,10 +44,14 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_commands.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
+	schema/telemanager/functions/manager_schedules.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/manager_tasks.sql \
+	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \
 	schema/telemanager/functions/metric.sql \
 	schema/telemanager/functions/operator.sql \

@@ -53,6 +53,8 @@ struct inline_table {
 	int most;
 };
 
+struct form;
+
 struct family {
 	const char *path;
 	const char *area;
@@ -67,11 +69,18 @@ struct family {
 	const char *const *actions; /* names that act may be called with, to a NULL */
 	const struct field *fields; /* to a name NULL */
 	const struct inline_table *inlines; /* to a name NULL */
+	/*
+	 * For what teleops apply can declare: what was typed as a document (declare.h); base is what get has as "declared". The document is
+	 * checked as a file would be, and goes to save with the values.
+	 */
+	struct json_object *(*declare)(struct form *form, struct json_object *base);
 	bool not_cloned, not_made; /* has no such page */
 };
 
 /* list.c */
 route_handler list_show, list_act;
+/* What a list's function is asked for by the query: filters, sort, after, before, limit. The caller's to put. */
+struct json_object *list_input(const struct visit *v, const struct family *f, int rows);
 /* form.c */
 route_handler form_new, form_make, form_show, form_change, form_clone, form_delete, form_remove, form_history;
 

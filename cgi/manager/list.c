@@ -21,10 +21,9 @@ static void list_address(const struct visit *v, const char *sort, struct tele_bu
 		page_address(out, "sort", sort);
 }
 
-static struct json_object *list_input(const struct visit *v)
+struct json_object *list_input(const struct visit *v, const struct family *f, int rows)
 {
 	static const char *const passed[] = {"sort", "after", "before"};
-	const struct family *f = v->route->family;
 	struct json_object *input = json_object_new_object(), *filters = json_object_new_object();
 
 	for (size_t i = 0; f->filters && f->filters[i]; i++)
@@ -34,7 +33,7 @@ static struct json_object *list_input(const struct visit *v)
 	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
 		if (*request_get(&v->in.query, passed[i]))
 			page_set_text(input, passed[i], request_get(&v->in.query, passed[i]));
-	page_set(input, "limit", json_object_new_int(PAGE_ROWS));
+	page_set(input, "limit", json_object_new_int(rows));
 	return input;
 }
 
@@ -164,6 +163,7 @@ static void set_list(const struct visit *v, struct json_object *data)
 	set_turn(v, data, "previous", "before");
 	list_address(v, request_get(&v->in.query, "sort"), &address);
 	page_set_text(data, "here", tele_buf_text(&address));
+	page_set_text(data, "query", strchr(tele_buf_text(&address), '?') ? strchr(tele_buf_text(&address), '?') + 1 : "");
 	if (turned)
 		page_set_text(data, "first", tele_buf_text(&address));
 	page_set_bool(data, "turned", page_get(data, "next") || turned);
@@ -183,7 +183,7 @@ static enum tele_err render(struct visit *v, const char *what, struct json_objec
 
 enum tele_err list_show(struct visit *v)
 {
-	struct json_object *input = list_input(v), *data = NULL;
+	struct json_object *input = list_input(v, v->route->family, PAGE_ROWS), *data = NULL;
 	enum tele_err rc = page_ask(v, v->route->family->list, input, &data);
 
 	json_object_put(input);

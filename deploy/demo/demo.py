@@ -136,6 +136,10 @@ def psql(at, *argv):
     return prepare.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", at.pg_socket, "-U", "postgres", "-d", "postgres", *argv)
 
 
+ORDERS = """INSERT INTO customer_order (customer, item, quantity, state)
+VALUES ('Ink & Paper', 'toner', 4, 'sent'), ('Corner Cafe', 'beans, 1 kg', 12, 'open'), ('Corner Cafe', 'filters', 3, 'cancelled'), ('Bike Shop', 'inner tubes', 40, 'open')"""
+
+
 def seed(at):
     """Roles, databases, schema; the example and the administrator on the first start."""
     psql(at, "-f", os.path.join(at.app, "usr/share/teleops/schema/roles.sql"))
@@ -150,6 +154,7 @@ def seed(at):
     if not password:
         password = at.value("TELEOPS_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
         teleops(at, "apply", os.path.join(at.app, "demo/example.json"))
+        psql(at, "-d", "teleapp", "-c", ORDERS)
         if at.simulated:
             # It speaks into chats that only the simulator has.
             teleops(at, "apply", os.path.join(at.app, "demo/chats.json"))

@@ -24,7 +24,7 @@ END $$;
 COMMENT ON FUNCTION chat_decided() IS 'Trigger: notes when it was decided whether a chat is allowed, whoever decided';
 CREATE TRIGGER chat_decided BEFORE UPDATE OF allowed ON chat FOR EACH ROW WHEN (NEW.allowed <> OLD.allowed) EXECUTE FUNCTION chat_decided();
 
--- Who names a chat in a grant or a schedule means it to be used, unless it was forbidden.
+-- Who names a chat in a grant, a schedule or a hook means it to be used, unless it was forbidden.
 CREATE FUNCTION chat_named() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -34,6 +34,7 @@ END $$;
 COMMENT ON FUNCTION chat_named() IS 'Trigger: a chat that nobody has decided on is allowed by being named';
 CREATE TRIGGER chat_named AFTER INSERT OR UPDATE OF chat_id ON role_command FOR EACH ROW WHEN (NEW.chat_id IS NOT NULL) EXECUTE FUNCTION chat_named();
 CREATE TRIGGER chat_named AFTER INSERT OR UPDATE OF chat_id ON schedule FOR EACH ROW EXECUTE FUNCTION chat_named();
+CREATE TRIGGER chat_named AFTER INSERT OR UPDATE OF chat_id ON hook FOR EACH ROW EXECUTE FUNCTION chat_named();
 
 CREATE FUNCTION hours_sound(p_hours text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

@@ -169,7 +169,8 @@ BEGIN
 	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
 		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
 		CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END, u.command_id, w.args, u.line,
-		coalesce(w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))), u.reply), u.extra,
+		CASE WHEN w.complaint IS NULL THEN u.reply
+			ELSE w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))) END, u.extra,
 		p.id, p.login, p.enabled,
 		a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
 			(u.username, trim(u.first_name || ' ' || u.last_name), u.language),
@@ -185,7 +186,7 @@ BEGIN
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
-		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND may_run(p.id, c.id, u.chat_id, w.args)) THEN 'refused'
+		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND EXISTS (SELECT FROM grants_that_fit(p.id, c.id, u.chat_id, w.args))) THEN 'refused'
 			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
 		WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
 		WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END

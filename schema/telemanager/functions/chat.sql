@@ -82,10 +82,12 @@ BEGIN
 		AND y.telegram_id = x.telegram_id AND y.thread_id = x.thread_id;
 	UPDATE pending SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
 	UPDATE schedule SET chat_id = p_new WHERE chat_id = p_old;
+	UPDATE hook SET chat_id = p_new WHERE chat_id = p_old;
+	UPDATE alert SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
 	DELETE FROM role_command x WHERE x.chat_id = p_old AND EXISTS (SELECT FROM role_command y WHERE y.chat_id = p_new AND y.role_id = x.role_id
 		AND y.command_id = x.command_id AND y.constraints = x.constraints AND (y.hours, y.timezone) = (x.hours, x.timezone));
 	UPDATE role_command SET chat_id = p_new WHERE chat_id = p_old;
 	INSERT INTO audit_event (actor, chat_id, action, object, detail) VALUES ('sender', p_new, 'migrated', 'chat ' || p_old, jsonb_build_object('to', p_new));
 	PERFORM pg_notify('outbox', '');
 END $$;
-COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, grants';
+COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, hooks, grants';

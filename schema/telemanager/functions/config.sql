@@ -41,7 +41,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT 'user', u.login, config_user(u) FROM app_user u
 	UNION ALL
 	SELECT 'command', c.name, jsonb_build_object('name', c.name, 'description', c.description, 'descriptions', c.descriptions, 'detail', c.detail, 'kind', c.kind, 'program', c.program,
-		'args', to_jsonb(c.args), 'template', c.template, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
+		'args', to_jsonb(c.args), 'template', c.template, 'connection', c.connection, 'statement', c.statement, 'writes', c.writes, 'row_limit', c.row_limit,
+		'method', c.method, 'path', c.path, 'headers', c.headers, 'body', coalesce(c.body, 'null'), 'expect', to_jsonb(c.expect), 'pointer', c.pointer, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
 		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
 		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
@@ -72,7 +73,8 @@ LANGUAGE sql IMMUTABLE AS $$
 	WHEN 'group' THEN '{"roles": []}'
 	WHEN 'user' THEN '{"first_name": "", "last_name": "", "organization": null, "groups": [], "telegram_ids": [], "roles": [], "enabled": true,
 		"locale": "en", "timezone": "UTC"}'
-	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "", "enabled": true, "logged": true,
+	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "",
+		"connection": "", "statement": "", "writes": false, "row_limit": 1000, "method": "GET", "path": "", "headers": {}, "body": null, "expect": [], "pointer": "", "enabled": true, "logged": true,
 		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
 		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
@@ -235,14 +237,17 @@ DECLARE
 	which bigint;
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
-	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, enabled, logged, long_running, idempotent, ordered,
-		max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
-	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
+	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, connection, statement, writes,
+		row_limit, method, path, headers, body, expect, pointer, enabled, logged, long_running, idempotent, ordered, max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
+	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.connection, r.statement, r.writes,
+		r.row_limit, r.method, r.path, r.headers, nullif(r.body, 'null'), r.expect, r.pointer, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
 		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals,
 		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
 	ON CONFLICT (name) DO UPDATE SET description = excluded.description, descriptions = excluded.descriptions, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
-		args = excluded.args, template = excluded.template, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
+		args = excluded.args, template = excluded.template, connection = excluded.connection, statement = excluded.statement,
+		writes = excluded.writes, row_limit = excluded.row_limit, method = excluded.method, path = excluded.path, headers = excluded.headers,
+		body = excluded.body, expect = excluded.expect, pointer = excluded.pointer, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,
 		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals,
@@ -365,14 +370,18 @@ END $$;
 COMMENT ON FUNCTION config_apply(jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
 
+CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
+			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY x.o)
+			FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
+	FROM jsonb_each(p_body) k WHERE k.value IS DISTINCT FROM config_defaults(p_kind) -> k.key
+$$;
+COMMENT ON FUNCTION config_lean(text, jsonb) IS 'An object as a file would have it: without keys that have their default';
+
 CREATE OR REPLACE FUNCTION config_export() RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	WITH lean AS (
-		SELECT c.kind, c.name, (SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
-				(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY o)
-				FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
-			FROM jsonb_each(c.body) k WHERE k.value IS DISTINCT FROM config_defaults(c.kind) -> k.key) AS body
-		FROM config_current() c)
+	WITH lean AS (SELECT c.kind, c.name, config_lean(c.kind, c.body) AS body FROM config_current() c)
 	SELECT jsonb_build_object(
 		'organizations', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'organization'), '[]'),
 		'groups', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'group'), '[]'),

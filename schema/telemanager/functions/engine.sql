@@ -303,6 +303,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION queue_claim(bigint, bigint, text, integer) IS 'Claims the next tasks of a queue, in order, within the limits of queue and commands';
 
+CREATE OR REPLACE FUNCTION command_call(c command) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN c.kind IN ('sql', 'http') THEN jsonb_build_object('connection', c.connection, 'statement', c.statement, 'writes', c.writes,
+		'row_limit', c.row_limit, 'method', c.method, 'path', c.path, 'headers', c.headers, 'body', c.body, 'expect', to_jsonb(c.expect),
+		'pointer', c.pointer, 'types', coalesce((SELECT jsonb_object_agg(p.name, p.type) FROM command_parameter p WHERE p.command_id = c.id), '{}')) END
+$$;
+COMMENT ON FUNCTION command_call(command) IS 'What a command of kind sql or http asks, for the engine; null for others';
+
 -- One round trip of an engine: results in, claims out. Arrays run parallel, a finished task an element; "" and -1 stand for none.
 -- A row of the answer: what = claim (a task to run), cancel (end this one; person: who asked), again (somebody else was at a limit: look
 -- again soon), fenced (the epoch is over: start again).
@@ -313,7 +321,7 @@ CREATE OR REPLACE FUNCTION engine_step(p_engine bigint, p_epoch bigint, p_extend
 	p_output text[], p_output_bytes bigint[], p_output_cut boolean[])
 RETURNS TABLE (what text, task_id bigint, attempt integer, kind text, command text, program text, argv_template text[], template text, args jsonb,
 	timeout_s integer, grace_s integer, output_limit integer, idempotent boolean, logged boolean, long_running boolean, line text, login text, person text,
-	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz, internal boolean)
+	telegram_id bigint, chat_id bigint, thread_id bigint, message_id bigint, update_id bigint, admitted_at timestamptz, internal boolean, call jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -377,7 +385,7 @@ BEGIN
 			WHERE r.output <> '' AND c.logged AND NOT m.internal
 			ON CONFLICT DO NOTHING
 		), speaks AS (
-			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document,
+			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document, m.command_id,
 				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
 			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal
 		), live AS (
@@ -399,7 +407,8 @@ BEGIN
 			RETURNING id, task_id
 		), attached AS (
 			INSERT INTO outbox_document (outbox_id, name, body)
-			SELECT o.id, 'task-' || s.id || '.txt', convert_to(s.document, 'UTF8') FROM told o JOIN speaks s ON s.id = o.task_id WHERE s.document <> ''
+			SELECT o.id, 'task-' || s.id || CASE WHEN c.kind = 'sql' THEN '.csv' ELSE '.txt' END, convert_to(s.document, 'UTF8')
+			FROM told o JOIN speaks s ON s.id = o.task_id LEFT JOIN command c ON c.id = s.command_id WHERE s.document <> ''
 		), unparked AS (
 			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
 			UPDATE task n SET parked = ''
@@ -431,7 +440,7 @@ BEGIN
 	IF NOT alive THEN
 		RETURN QUERY SELECT 'fenced', NULL::bigint, NULL::integer, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb, NULL::integer, NULL::integer,
 			NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
-			NULL::timestamptz, NULL::boolean;
+			NULL::timestamptz, NULL::boolean, NULL::jsonb;
 		RETURN;
 	END IF;
 
@@ -457,13 +466,13 @@ BEGIN
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
 			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
 			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
-			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal, command_call(c)
 		FROM task t JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;
 	RETURN QUERY SELECT CASE WHEN t.id IS NULL THEN 'again' ELSE 'cancel' END, t.id, t.attempt, NULL, NULL, NULL, NULL::text[], NULL, NULL::jsonb,
 		NULL::integer, NULL::integer, NULL::integer, NULL::boolean, NULL::boolean, NULL::boolean, NULL, NULL, user_name(t.cancelled_by),
-		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::boolean
+		NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::boolean, NULL::jsonb
 	FROM (SELECT x.id, x.attempt, x.cancelled_by FROM task x WHERE x.engine_id = p_engine AND x.state = 'cancelling'
 		UNION ALL SELECT NULL, NULL, NULL WHERE busy) t;
 END $$;

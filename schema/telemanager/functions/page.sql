@@ -204,7 +204,8 @@ LANGUAGE sql STABLE AS $$
 		WHEN 'role' THEN (SELECT name FROM role WHERE id = p_id)
 		WHEN 'user' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'administrator' THEN (SELECT login FROM app_user WHERE id = p_id)
-		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id) END
+		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id)
+		WHEN 'schedule' THEN (SELECT name FROM schedule WHERE id = p_id) END
 $$;
 COMMENT ON FUNCTION page_object(text, bigint) IS 'The name that an object has in the record; null: there is no such object';
 

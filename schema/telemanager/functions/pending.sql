@@ -53,6 +53,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
 		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
 			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
+		WHEN 'sql' THEN concat_ws(' ', c.kind, c.connection, CASE WHEN c.writes THEN say('resolved_writes') END) || E'\n' || c.statement
+		WHEN 'http' THEN concat_ws(E'\n', concat_ws(' ', c.method, c.connection || c.path), nullif(c.headers, '{}')::text, c.body::text)
 		ELSE c.kind END
 		-- Of a program its arguments tell all but the secrets.
 		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
@@ -60,7 +62,7 @@ LANGUAGE sql STABLE AS $$
 		|| E'\n' || say('resolved_where', jsonb_build_object('queue', c.queue, 'timeout', c.timeout_s))
 	FROM command c WHERE c.id = p_command
 $$;
-COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, or the values of its parameters';
+COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, statement or request, and the values of its parameters';
 
 CREATE OR REPLACE FUNCTION button_make(p_kind text, p_pending bigint, p_telegram_id bigint, p_value text, p_expires timestamptz, p_task bigint) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -441,6 +443,8 @@ BEGIN
 		RETURN say('button_old');
 	END IF;
 	CASE b.kind
+	WHEN 'command' THEN
+		RETURN left(alert_press(r, b), 200);
 	WHEN 'cancel' THEN
 		RETURN left(coalesce(task_cancel(r.user_id, b.task_id), say('cancel_done', jsonb_build_object('task', b.task_id))), 200);
 	WHEN 'approve', 'reject' THEN
@@ -487,7 +491,8 @@ BEGIN
 	WHEN 'cancel' THEN RETURN ARRAY(SELECT t.chat_id FROM task t WHERE t.id = number_of(r.extra));
 	WHEN 'approve', 'reject' THEN SELECT * INTO p FROM pending x WHERE x.id = number_of(r.extra);
 	WHEN 'callback' THEN SELECT x.* INTO p FROM button b JOIN pending x ON x.id = b.pending_id WHERE b.token = r.reply;
-		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply);
+		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply)
+			|| (SELECT approver_chats(b.command_id, r.user_id) FROM button b WHERE b.token = r.reply AND b.kind = 'command');
 	WHEN 'run', 'ask' THEN RETURN approver_chats(r.command_id, r.user_id);
 	WHEN 'answer' THEN RETURN (SELECT approver_chats(x.command_id, x.user_id) FROM pending x
 		WHERE x.state = 'asking' AND x.telegram_id = r.from_id AND x.chat_id = r.chat_id AND x.thread_id = r.thread_id);

@@ -78,7 +78,12 @@ BEGIN
 		SELECT * FROM unnest(p_id, p_outcome, p_version, p_parts, p_message_id, p_reason) AS r(id, outcome, version, parts, message_id, reason)
 	), sent AS (
 		DELETE FROM outbox o USING r
-		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.final AND o.wanted_version <= r.version)) RETURNING o.id, o.op, o.task_id, r.outcome
+		WHERE o.id = r.id AND (r.outcome = 'expired' OR (r.outcome = 'sent' AND o.final AND o.wanted_version <= r.version))
+		RETURNING o.id, o.op, o.task_id, r.outcome, coalesce(o.message_ids[1], r.message_id) AS message_id
+	), shown AS (
+		-- What comes later changes this message.
+		UPDATE alert a SET message_id = coalesce(nullif(s.message_id, 0), a.message_id), outbox_id = NULL FROM sent s
+		WHERE s.op = 'live' AND s.task_id IS NULL AND s.outcome = 'sent' AND a.outbox_id = s.id
 	), detached AS (
 		DELETE FROM outbox_document d USING sent s WHERE s.op = 'document' AND d.outbox_id = s.id
 	), noted AS (

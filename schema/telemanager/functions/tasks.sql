@@ -143,6 +143,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION output_answer(bigint, bigint) IS 'Answer to /output N: all that is kept, as a document where it is long';
 
+-- The caller holds the row of the task's chat, and the task's.
+CREATE OR REPLACE FUNCTION task_stop(p_user bigint, t task) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF t.state = 'cancelling' THEN
+		RETURN 'cancel_already';
+	ELSIF t.state = 'queued' THEN
+		PERFORM task_close(ARRAY[t.id], 'cancelled', 'cancelled', 'by ' || user_name(p_user), jsonb_build_object('by', user_name(p_user)));
+		RETURN 'cancel_done';
+	END IF;
+	UPDATE task SET state = 'cancelling', cancelled_by = p_user WHERE id = t.id;
+	PERFORM pg_notify('cancel', '');
+	RETURN 'cancelling';
+END $$;
+COMMENT ON FUNCTION task_stop(bigint, task) IS 'Ends a task, whose ever, or has its engine end it; the name of the text that says so';
+
 -- The caller holds the chat's row, and the row of the task's chat.
 CREATE OR REPLACE FUNCTION task_cancel(p_user bigint, p_task bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -159,14 +175,8 @@ BEGIN
 	IF t.id IS NULL THEN
 		SELECT x.state INTO ended FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
 		RETURN say(CASE WHEN ended IS NULL THEN 'task_unknown' ELSE 'cancel_over' END, words || jsonb_build_object('state', ended));
-	ELSIF t.state = 'queued' THEN
-		PERFORM task_close(ARRAY[t.id], 'cancelled', 'cancelled', 'by ' || user_name(p_user), words);
-		RETURN CASE WHEN t.user_id <> p_user THEN say('cancel_done', words) END;
-	ELSIF t.state = 'cancelling' THEN
-		RETURN say('cancel_already', words);
 	END IF;
-	UPDATE task SET state = 'cancelling', cancelled_by = p_user WHERE id = t.id;
-	PERFORM pg_notify('cancel', '');
-	RETURN say('cancelling', words);
+	ended := task_stop(p_user, t);
+	RETURN CASE WHEN ended <> 'cancel_done' OR t.user_id <> p_user THEN say(ended, words) END;
 END $$;
 COMMENT ON FUNCTION task_cancel(bigint, bigint) IS 'Ends a task, or has its engine end it; what is answered to who asked. Null: the task''s chat is told already';

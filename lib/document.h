@@ -1,5 +1,5 @@
-#ifndef CLI_DOCUMENT_H
-#define CLI_DOCUMENT_H
+#ifndef TELE_DOCUMENT_H
+#define TELE_DOCUMENT_H
 
 #include "lib/buf.h"
 
@@ -9,9 +9,9 @@ struct json_object;
  * Checks the file that apply reads against one table of keys. Adds a line with path and reason for every error it finds; TELE_OK
  * when there is none. What only the database knows (references, Telegram ids of others) is checked there.
  */
-enum tele_err document_check(struct json_object *document, struct tele_buf *errors) TELE_MUST;
+enum tele_err tele_document_check(struct json_object *document, struct tele_buf *errors) TELE_MUST;
 
 /* The table as text: every key with type, default and meaning. */
-void document_describe(struct tele_buf *out);
+void tele_document_describe(struct tele_buf *out);
 
 #endif

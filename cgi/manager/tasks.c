@@ -1,0 +1,74 @@
+#include "cgi/manager/tasks.h"
+
+#include "cgi/manager/export.h"
+
+static const char *const filters[] = {"number", "state", "person", "command", "chat", "engine", "since", "date", NULL};
+static const char *const actions[] = {"cancel", "again", NULL};
+
+const struct family tasks = {
+    .path = "/tasks",
+    .area = "tasks",
+    .name = "tasks/task",
+    .list = TELE_STMT_MANAGER_TASKS,
+    .get = TELE_STMT_MANAGER_TASK,
+    .act = TELE_STMT_MANAGER_TASK_ACT,
+    .filters = filters,
+    .actions = actions,
+};
+
+/* The part of a task's page that changes, for the script that shows it anew. */
+enum tele_err tasks_live(struct visit *v)
+{
+	struct json_object *input = json_object_new_object(), *document = NULL;
+	enum tele_err rc;
+
+	page_set_text(input, "id", v->id);
+	rc = page_ask(v, TELE_STMT_MANAGER_TASK, input, &document);
+	json_object_put(input);
+	if (rc != TELE_OK)
+		return rc;
+	page_set_text(document, "base", tasks.path);
+	return page_render(v, "tasks/live", document);
+}
+
+static enum tele_err act(struct visit *v, const char *action)
+{
+	struct json_object *input = json_object_new_object(), *ids = json_object_new_array(), *said = NULL, *made;
+	struct tele_buf path = {0};
+	enum tele_err rc;
+
+	json_object_array_add(ids, json_object_new_string(v->id));
+	page_set_text(input, "action", action);
+	page_set(input, "ids", ids);
+	page_set_bool(input, "confirmed", true);
+	rc = page_ask(v, TELE_STMT_MANAGER_TASK_ACT, input, &said);
+	json_object_put(input);
+	if (rc != TELE_OK)
+		return rc;
+	page_flash(v, page_text(said, "flash"), json_object_get(page_get(said, "done")));
+	/* Run again it is another task. */
+	made = page_get(page_get(said, "done"), "task");
+	tele_buf_printf(&path, "%s/%s", tasks.path, made ? json_object_get_string(made) : v->id);
+	rc = page_redirect(v, tele_buf_text(&path));
+	tele_buf_release(&path);
+	json_object_put(said);
+	return rc;
+}
+
+enum tele_err tasks_cancel(struct visit *v)
+{
+	return act(v, "cancel");
+}
+
+enum tele_err tasks_again(struct visit *v)
+{
+	return act(v, "again");
+}
+
+enum tele_err tasks_export(struct visit *v)
+{
+	static const char *const columns[] = {"task", "state", "command", "line", "login", "chat_id", "queue", "engine", "attempt", "admitted_at",
+	    "claimed_at", "started_at", "finished_at", "sent_at", "exit_status", "term_signal", "reason", NULL};
+
+	return export_list(v, &tasks, TELE_STMT_MANAGER_TASK_EXPORT, columns, "tasks");
+}

@@ -1,0 +1,10 @@
+#ifndef MANAGER_TASKS_H
+#define MANAGER_TASKS_H
+
+#include "cgi/manager/family.h"
+
+/* /tasks: what runs, what ran; one of them, cancelled, run again; all that fits a filter as a file. */
+extern const struct family tasks;
+route_handler tasks_live, tasks_cancel, tasks_again, tasks_export;
+
+#endif
