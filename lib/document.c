@@ -100,6 +100,7 @@ static const struct key command_keys[] = {
     {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
     {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
     {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
+    {"answer", TEXT, false, 1, 16, NULL, "\"chat\"", "where results go: chat; private: to the person alone, wherever they asked"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
 };
@@ -670,6 +671,7 @@ static void check_approvals(struct check *c, const char *path, struct json_objec
 static void check_command(struct check *c, const char *path, struct json_object *o)
 {
 	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
+	static const char *const places[] = {"chat", "private", "", NULL};
 	struct json_object *parameters = list_of(o, "parameters");
 	const char *name = text_of(o, "name");
 	bool optional_before = false;
@@ -693,6 +695,8 @@ static void check_command(struct check *c, const char *path, struct json_object 
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
 	check_approvals(c, path, o);
+	if (!is_one_of(text_of(o, "answer"), places))
+		complain(c, path, "answer", "must be chat or private");
 	check_descriptions(c, path, o);
 }
 

@@ -26,6 +26,8 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0021-alerts.sql \
 	schema/telemanager/0022-operations.sql \
 	schema/telemanager/0023-kinds.sql \
+	schema/telemanager/0024-placeholder.sql \
+	schema/telemanager/0025-placeholder.sql \
 	schema/telemanager/0026-groups.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \

@@ -102,11 +102,15 @@ def example(marks, hosts):
                 {"name": "pin", "type": "integer", "secret": True, "required": True}, {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
             {"name": "gravepw", "program": "act", "args": ["hex", "0"], "dangerous": True, "approvals": 1, "approvers": "judge", "parameters": [
                 {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
+            {"name": "payslip", "program": "act", "args": ["lines", "{count}", "0", "0"], "answer": "private", **exec_,
+             "parameters": [{"name": "count", "type": "integer", "default": 2}]},
+            {"name": "secretive", "program": "act", "args": ["lines", "{count}", "{ms}", "0"], "answer": "private", "long_running": True, **exec_, "parameters": [
+                {"name": "count", "type": "integer", "required": True}, {"name": "ms", "type": "integer", "required": True}]},
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
         "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
-                                                              "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw")),
+                                                              "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw", "payslip", "secretive")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}},
                    {"role": "own", "command": "every", "constraints": {"who": ["sue"]}}],
     }

@@ -65,6 +65,12 @@ BEGIN
 	WHEN 'pending' THEN a.body := r.reply;
 	WHEN 'reply' THEN
 		IF r.action = 'output' THEN
+			-- What was answered to one person alone is not shown to others by asking again.
+			IF r.chat_type <> 'private' AND EXISTS (SELECT FROM task_history h JOIN command c ON c.id = h.command_id
+					WHERE h.id = number_of(r.extra) AND c.answer = 'private') THEN
+				a.body := say('output_private');
+				RETURN a;
+			END IF;
 			RETURN output_answer(r.user_id, number_of(r.extra));
 		END IF;
 		a.body := admission_text(r);

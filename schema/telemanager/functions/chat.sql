@@ -6,6 +6,21 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION chat_at_first(bigint, text) IS 'Whether a chat that nobody has decided on is allowed: private ones, what a grant names, and where new ones are';
 
+-- Of a command that is gone nobody knows any more whom its answers were for: the person alone.
+CREATE OR REPLACE FUNCTION answer_chat(p_command bigint, p_chat bigint, p_person bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN p_chat = p_person OR EXISTS (SELECT FROM command c WHERE c.id = p_command AND c.answer = 'chat') THEN p_chat
+		ELSE (SELECT h.chat_id FROM chat h WHERE h.chat_id = p_person AND h.type = 'private' AND h.blocked_at IS NULL) END
+$$;
+COMMENT ON FUNCTION answer_chat(bigint, bigint, bigint) IS 'Where a task''s answer goes: its chat, or its person''s private one; null: there, but they cannot be written to';
+
+CREATE OR REPLACE FUNCTION answer_chats(p_command bigint, p_chat bigint, p_person bigint) RETURNS SETOF bigint
+LANGUAGE sql STABLE AS $$
+	SELECT p_chat UNION ALL
+	SELECT p_person WHERE p_chat <> p_person AND NOT EXISTS (SELECT FROM command c WHERE c.id = p_command AND c.answer = 'chat')
+$$;
+COMMENT ON FUNCTION answer_chats(bigint, bigint, bigint) IS 'The chats that a task''s end is told in, to be held beforehand';
+
 CREATE OR REPLACE FUNCTION config_apply_chat(p_chat bigint, p_allowed boolean) RETURNS void
 LANGUAGE sql AS $$
 	INSERT INTO chat (chat_id, type, allowed, decided_at)

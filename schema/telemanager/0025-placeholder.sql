@@ -1,0 +1,2 @@
+-- Number kept free for a file that comes.
+SELECT 1;
