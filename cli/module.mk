@@ -12,6 +12,7 @@ teleops_SOURCES = \
 	cli/lines.c cli/lines.h \
 	cli/schedule.c \
 	cli/hook.c \
+	cli/chat.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \

@@ -160,12 +160,16 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_parameter_secret', $$INSERT INTO command_parameter (command_id, position, name, type, secret, default_value) SELECT id, 9, 'x', 'text', true, 'd' FROM command$$),
 	('choice_list_pkey', $$INSERT INTO choice_list (command_id) SELECT command_id FROM choice_list$$),
 	('choice_list_command_id_fkey', $$INSERT INTO choice_list (command_id) VALUES (0)$$),
-	('role_command_role_id_command_id_constraints_chat_id_key', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
+	('role_command_once', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
 		SELECT role_id, command_id, constraints, chat_id FROM role_command WHERE chat_id IS NULL$$),
 	('role_command_constraints_check', $$INSERT INTO role_command (role_id, command_id, constraints) SELECT r.id, c.id, '[]' FROM role r, command c$$),
+	('role_command_hours', $$INSERT INTO role_command (role_id, command_id, hours) SELECT r.id, c.id, 'mon-fri 8-18' FROM role r, command c$$),
 	('role_command_role_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT 0, id FROM command$$),
 	('role_command_command_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT id, 0 FROM role$$),
 	('chat_pkey', $$INSERT INTO chat (chat_id, type) VALUES (4001, 'private')$$),
+	('chat_policy_one_check', $$INSERT INTO chat_policy (one) VALUES (false)$$),
+	('chat_policy_pkey', $$INSERT INTO chat_policy (one) VALUES (true)$$),
+	('command_answer_check', $$UPDATE command SET answer = 'nowhere'$$),
 	('chat_type_check', $$INSERT INTO chat (chat_id, type) VALUES (1, 'secret')$$),
 	-- work
 	('engine_name_key', $$INSERT INTO engine (name) VALUES ('one')$$),

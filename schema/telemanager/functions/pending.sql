@@ -240,7 +240,7 @@ BEGIN
 	IF NOT (c.enabled AND (SELECT u.enabled FROM app_user u WHERE u.id = p.user_id) AND may_run(p.user_id, c.id, p.chat_id, p.args)) THEN
 		PERFORM pending_note(p, 'refused', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
-		RETURN say(CASE WHEN may_see(p.user_id, c.id, p.chat_id) THEN 'refused_value' ELSE 'refused' END, jsonb_build_object('command', c.name));
+		RETURN refusal_text(p.user_id, c.id, p.chat_id, p.args);
 	ELSIF p.digest IS NOT NULL AND p.digest <> command_digest(p.command_id, p.user_id, p.args) THEN
 		PERFORM pending_note(p, 'changed meanwhile', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
