@@ -134,6 +134,7 @@ static const struct family *const families[] = {
     &people_roles,
     &people_organizations,
     &commands,
+    &commands_grants,
     &schedules,
     &administrators,
 };
