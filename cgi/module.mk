@@ -19,6 +19,8 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/field.c \
 	cgi/manager/form.c cgi/manager/form.h \
 	cgi/manager/export.c cgi/manager/export.h \
+	cgi/manager/chart.c cgi/manager/chart.h \
+	cgi/manager/start.c cgi/manager/start.h \
 	cgi/manager/tasks.c cgi/manager/tasks.h \
 	cgi/manager/qr.c cgi/manager/qr.h \
 	cgi/manager/signin.c cgi/manager/signin.h \
@@ -32,6 +34,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/commands.c cgi/manager/commands.h \
 	cgi/manager/backup.c cgi/manager/backup.h \
 	cgi/manager/try.c cgi/manager/try.h \
+	cgi/manager/hooks.c cgi/manager/hooks.h \
 	cgi/manager/schedules.c cgi/manager/schedules.h
 telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
 

@@ -46,6 +46,7 @@ static const struct field fields[] = {
     {"dangerous", FIELD_BOOL, 0, 0},
     {"approvals", FIELD_NUMBER, 0, 0},
     {"approvers", FIELD_CHOICE, 0, 0},
+    {"answer", FIELD_CHOICE, 0, 0},
     {NULL},
 };
 static const struct field parameter_fields[] = {
@@ -73,6 +74,8 @@ static const struct field grant_fields[] = {
     {"role", FIELD_CHOICE, FIELD_REQUIRED, 0},
     {"constraints", FIELD_LINES, 0, 1000},
     {"chat_id", FIELD_NUMBER, 0, 0},
+    {"hours", FIELD_TEXT, 0, 64},
+    {"timezone", FIELD_TEXT, 0, 64},
     {NULL},
 };
 static const struct inline_table inlines[] = {
