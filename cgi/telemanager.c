@@ -132,6 +132,7 @@ static const struct family *const families[] = {
     &people_roles,
     &people_organizations,
     &commands,
+    &commands_grants,
     &schedules,
     &hooks,
     &administrators,

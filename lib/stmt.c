@@ -106,6 +106,7 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_COMMAND_SAVE] = MANAGER("command_save"),
     [TELE_STMT_MANAGER_COMMAND_REMOVE] = MANAGER("command_remove"),
     [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
+    [TELE_STMT_MANAGER_GRANTS] = MANAGER("grants"),
     [TELE_STMT_MANAGER_TRY_COMMAND] = MANAGER("try_command"),
     [TELE_STMT_MANAGER_TRY] = MANAGER("try"),
     [TELE_STMT_MANAGER_SCHEDULES] = MANAGER("schedules"),
