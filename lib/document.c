@@ -148,6 +148,24 @@ static const struct key schedule_keys[] = {
     {0},
 };
 
+static const struct key hook_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"chat_id", INTEGER, true, -IDS, IDS, NULL, "", "where its alerts go"},
+    {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic they go to"},
+    {"rate", INTEGER, false, 1, 6000, NULL, "60", "how many requests it takes a minute"},
+    {"forget_h", INTEGER, false, 1, 2160, NULL, "72", "an alert not repeated for so many hours is closed"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: takes nothing"},
+    {"buttons", OBJECTS, false, 0, 64, NULL, "[]", "commands that its alerts offer to run"},
+    {0},
+};
+static const struct key button_keys[] = {
+    {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
+    {"args", OBJECT, false, 0, 0, NULL, "{}", "its arguments: {\"path\": \"{mountpoint}\"}; {label} is that label of the alert"},
+    {"when", OBJECT, false, 0, 0, NULL, "{}", "only for alerts with these labels: {\"alertname\": \"Disk*\"}"},
+    {"text", TEXT, false, 0, 60, NULL, "\"\"", "what the button says; else the command line"},
+    {0},
+};
+
 struct check {
 	struct tele_buf *errors;
 	size_t before;
@@ -722,6 +740,40 @@ static void check_schedule(struct check *c, const char *path, struct json_object
 		complain(c, path, "chat_id", "must not be 0");
 }
 
+/* An object whose values are texts. */
+static void check_texts(struct check *c, const char *path, struct json_object *o, const char *name)
+{
+	static const struct key text = {"", TEXT, false, 0, 1000, NULL, "", ""};
+	struct json_object *list = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, name, &list) || !json_object_is_type(list, json_type_object))
+		return;
+	json_object_object_foreach(list, key, v)
+	{
+		snprintf(at, sizeof at, "%s.%s.%.64s", path, name, key);
+		check_value(c, at, &text, v);
+	}
+}
+
+static void check_hook(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *buttons = list_of(o, "buttons"), *chat = NULL;
+	char at[320];
+
+	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
+		complain(c, path, "chat_id", "must not be 0");
+	for (size_t i = 0; i < length_of(buttons); i++) {
+		struct json_object *b = json_object_array_get_idx(buttons, i);
+
+		snprintf(at, sizeof at, "%s.buttons[%zu]", path, i);
+		if (!check_object(c, at, button_keys, b))
+			continue;
+		check_texts(c, at, b, "args");
+		check_texts(c, at, b, "when");
+	}
+}
+
 static void check_grant(struct check *c, const char *path, struct json_object *o)
 {
 	static const struct key values = {"", TEXTS, false, 0, 4096, "", "", ""};
@@ -747,6 +799,7 @@ static const struct section {
     {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
     {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
     {"chats", chat_keys, "chat_id", NULL},              {"schedules", schedule_keys, "name", check_schedule},
+    {"hooks", hook_keys, "name", check_hook},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -805,6 +858,21 @@ enum tele_err tele_document_check(struct json_object *document, struct tele_buf 
 	return errors->len == c.before ? TELE_OK : TELE_INVALID;
 }
 
+struct json_object *tele_document_in_order(struct json_object *document)
+{
+	static const char *const order[] = {"organizations", "groups", "roles", "users", "queues", "commands", "chats", "grants", "schedules", "hooks"};
+	struct json_object *out = json_object_new_object(), *list;
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (json_object_object_get_ex(document, order[i], &list))
+			json_object_object_add(out, order[i], json_object_get(list));
+	/* A section this list has forgotten is not to be lost. */
+	json_object_object_foreach(document, section, rest)
+		if (!json_object_object_get_ex(out, section, NULL))
+			json_object_object_add(out, section, json_object_get(rest));
+	return out;
+}
+
 static void describe(struct tele_buf *out, const char *name, const struct key *keys)
 {
 	tele_buf_printf(out, "  %s\n", name);
@@ -819,5 +887,7 @@ void tele_document_describe(struct tele_buf *out)
 		describe(out, sections[i].name, sections[i].keys);
 		if (sections[i].keys == command_keys)
 			describe(out, "commands: parameters", parameter_keys);
+		if (sections[i].keys == hook_keys)
+			describe(out, "hooks: buttons", button_keys);
 	}
 }

@@ -34,7 +34,8 @@ def stack(stage):
 
 
 def people_and_tasks(s):
-    """A stranger who asks, an invitation, tasks that ended well and badly, one that runs, one that waits, a message that could not be sent."""
+    """A stranger who asks, an invitation, tasks that ended well and badly, one that runs, one that waits, a message that could not be
+    sent; a schedule."""
     stranger = s.message(777001, "hello")
     stranger["from"].update(first_name="Sam", last_name="Stranger", username="sam")
     lines = [(4001, "/echo hello"), (4001, "/broken 3"), (4001, "/killed"), (4001, "/setpw correct-horse"), (4002, "/deploy prod"), (4002, "/deploy staging"),
@@ -46,6 +47,7 @@ def people_and_tasks(s):
     admin = Browser(s)
     assert admin.sign_in("admin", s.env["DEMO_ADMIN_PASSWORD"]).status == 303
     assert admin.send(admin.get("/people/invites/new").form(), login="ada", note="her new telephone").status == 200
+    assert admin.send(admin.get("/commands/schedules/new").form(), name="nightly", line="/echo good night", cron="@daily", user="ada", chat_id="4001").status == 200
 
 
 @pytest.fixture(scope="session")

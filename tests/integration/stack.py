@@ -164,7 +164,8 @@ class Stack:
         subprocess.run(["cc", "-O1", "-o", act, os.path.join(HERE, "act.c")], check=True)
         os.chmod(act, 0o755)
         # What the demo says by itself would be in the tests' way.
-        self.sql("DELETE FROM schedule")
+        self.sql("DELETE FROM schedule; DELETE FROM hook")
+        assert self.settled()
         self.apply(example(self.marks, self.hosts))
         self.sim.call("/sim/start", {"people": list(CROWD)})
 

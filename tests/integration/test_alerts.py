@@ -293,3 +293,22 @@ def test_it_is_counted(stack, hook):
     hook.told(disk())
     assert stack.sql("SELECT value FROM metric_now() WHERE name = 'teleops_alerts'") == [(1.0,)]
     assert stack.wait(lambda: stack.sql("SELECT sum(value) > 0 FROM metric WHERE name = 'teleops_hook_requests_total' AND labels = 'outcome=\"opened\"'") == [(True,)], 30)
+
+
+def test_an_operators_hook_from_the_first_line_to_the_last(stack, hook):
+    made = stack.teleops("hook", "create", "grafana", "--chat", str(TOPICS), "--topic", "9", "--json")
+    first = json.loads(made.stdout)["url"].rpartition("/")[2]
+    stack.apply({"hooks": [{"name": "grafana", "chat_id": TOPICS, "thread_id": 9, "buttons": [
+        {"command": "mark", "args": {"word": "{host}"}, "when": {"host": "web*"}, "text": "Mark it"}]}]})
+    other = Hook.__new__(Hook)
+    other.stack, other.name, other.chat, other.token = stack, "grafana", TOPICS, first
+    told = other.told({"title": "Load", "status": "alerting", "labels": {"host": "web1"}})
+    assert list(keys(told)) == ["▶ Mark it"] and told["message_thread_id"] == 9
+    press(stack, 4001, "▶ Mark it", chat=TOPICS, message=told)
+    assert stack.marked() == ["web1"]
+    second = json.loads(stack.teleops("hook", "renew", "grafana", "--json").stdout)["url"].rpartition("/")[2]
+    assert other.post("x")[0] == 403 and other.post("x", token=second)[0] == 200
+    listed = {h["hook"]: h for h in json.loads(stack.teleops("hook", "list", "--json").stdout)["hooks"]}
+    assert listed["grafana"]["open"] == 2 and listed["grafana"]["last"] and second not in json.dumps(listed)
+    assert stack.teleops("hook", "delete", "grafana").returncode == 0 and other.post("x", token=second)[0] == 403
+    assert second not in stack.logged("postgres") and second not in stack.logged("telebot")

@@ -33,6 +33,8 @@ INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
 INSERT INTO admin_permission (user_id, area) VALUES (pg_temp.user_id('ada'), '*');
 
+INSERT INTO task_slot (at, what, key, tasks) VALUES (now(), 'state', 'done', 1);
+INSERT INTO setting (name, value) VALUES ('approving_hours', 1);
 INSERT INTO choice_list (command_id) VALUES (pg_temp.command_id('run'));
 SET CONSTRAINTS ALL IMMEDIATE;
 
@@ -242,6 +244,9 @@ INSERT INTO refusal (by, statement) VALUES
 	('outbox_dead_pkey', $$INSERT INTO outbox_dead SELECT * FROM outbox_dead$$),
 	('outbox_document_pkey', $$INSERT INTO outbox_document SELECT * FROM outbox_document$$),
 	('person_pace_pkey', $$INSERT INTO person_pace SELECT * FROM person_pace$$),
+	('task_slot_pkey', $$INSERT INTO task_slot SELECT * FROM task_slot$$),
+	('task_slot_what_check', $$INSERT INTO task_slot (at, what, key, tasks) VALUES (now(), 'weather', 'x', 1)$$),
+	('setting_pkey', $$INSERT INTO setting SELECT * FROM setting$$),
 	('chore_pkey', $$INSERT INTO chore SELECT * FROM chore$$),
 	('audit_seal_pkey', $$INSERT INTO audit_seal SELECT * FROM audit_seal$$),
 	('message_text_pkey', $$INSERT INTO message_text SELECT * FROM message_text$$),

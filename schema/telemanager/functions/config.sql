@@ -62,6 +62,8 @@ LANGUAGE sql STABLE AS $$
 	UNION ALL
 	SELECT 'schedule', s.name, jsonb_build_object('name', s.name, 'line', s.line, 'cron', s.cron, 'timezone', s.timezone, 'user', u.login,
 		'chat_id', s.chat_id, 'thread_id', s.thread_id, 'missed', s.missed, 'enabled', s.enabled) FROM schedule s JOIN app_user u ON u.id = s.user_id
+	UNION ALL
+	SELECT 'hook', h.name, config_hook(h) FROM hook h
 $$;
 COMMENT ON FUNCTION config_current() IS 'Everything that can be declared, as it is: an object a row, all keys';
 
@@ -83,6 +85,8 @@ LANGUAGE sql IMMUTABLE AS $$
 	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null, "hours": "", "timezone": "UTC"}'
 	WHEN 'chat' THEN '{"allowed": true}'
 	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
+	WHEN 'hook' THEN '{"thread_id": null, "rate": 60, "forget_h": 72, "enabled": true, "buttons": []}'
+	WHEN 'button' THEN '{"args": {}, "when": {}, "text": ""}'
 	ELSE '{}' END::jsonb
 $$;
 COMMENT ON FUNCTION config_defaults(text) IS 'What a key of the declared state has when it is left out';
@@ -121,6 +125,10 @@ LANGUAGE sql STABLE AS $$
 	SELECT 'chat', e ->> 'chat_id', config_defaults('chat') || e FROM jsonb_array_elements(p_doc -> 'chats') e
 	UNION ALL
 	SELECT 'schedule', e ->> 'name', config_defaults('schedule') || e FROM jsonb_array_elements(p_doc -> 'schedules') e
+	UNION ALL
+	SELECT 'hook', e ->> 'name', e || jsonb_build_object('buttons', (SELECT coalesce(jsonb_agg(config_defaults('button') || b ORDER BY o), '[]')
+		FROM jsonb_array_elements(e -> 'buttons') WITH ORDINALITY AS x(b, o)))
+	FROM (SELECT config_defaults('hook') || e AS e FROM jsonb_array_elements(p_doc -> 'hooks') e) h
 $$;
 COMMENT ON FUNCTION config_wanted(jsonb) IS 'What a file declares, in the shape of config_current()';
 
@@ -132,13 +140,16 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
 LANGUAGE sql STABLE AS $$
 	WITH item AS (
-		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules']) AS s(section),
+		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules', 'hooks']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
 	), known AS (
 		SELECT kind, name FROM config_current() UNION SELECT kind, name FROM config_wanted(p_doc)
 	), parameter AS (
 		SELECT format('commands[%s].parameters[%s]', i.at, n - 1) AS path, q
 		FROM item i, jsonb_array_elements(i.e -> 'parameters') WITH ORDINALITY AS x(q, n) WHERE i.section = 'commands'
+	), button AS (
+		SELECT format('hooks[%s].buttons[%s]', i.at, n - 1) AS path, b
+		FROM item i, jsonb_array_elements(i.e -> 'buttons') WITH ORDINALITY AS x(b, n) WHERE i.section = 'hooks'
 	), will_be AS (
 		SELECT w.name, w.body FROM config_wanted(p_doc) w WHERE w.kind = 'command'
 		UNION ALL
@@ -162,6 +173,8 @@ LANGUAGE sql STABLE AS $$
 		SELECT format('schedules[%s].user', i.at), 'user', i.e ->> 'user' FROM item i WHERE i.section = 'schedules'
 		UNION ALL
 		SELECT format('schedules[%s].line', i.at), 'command', line_command(i.e ->> 'line') FROM item i WHERE i.section = 'schedules'
+		UNION ALL
+		SELECT b.path || '.command', 'command', b.b ->> 'command' FROM button b
 		UNION ALL
 		SELECT p.path || '.choices_from', 'command', p.q ->> 'choices_from' FROM parameter p
 		UNION ALL
@@ -199,6 +212,8 @@ LANGUAGE sql STABLE AS $$
 	FROM parameter p JOIN will_be b ON b.name = p.q ->> 'choices_from'
 	WHERE jsonb_array_length(b.body -> 'parameters') > 0 OR (b.body ->> 'dangerous')::boolean OR (b.body ->> 'approvals')::integer > 0
 		OR NOT (b.body ->> 'enabled')::boolean
+	UNION ALL
+	SELECT b.path || '.' || w.key, w.reason FROM button b JOIN will_be c ON c.name = b.b ->> 'command', hook_button_complaint(b.b, c.body -> 'parameters') w
 	UNION ALL
 	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
 	UNION ALL
@@ -293,6 +308,8 @@ BEGIN
 		PERFORM config_apply_chat((p ->> 'chat_id')::bigint, (p ->> 'allowed')::boolean);
 	WHEN 'schedule' THEN
 		PERFORM config_apply_schedule(p);
+	WHEN 'hook' THEN
+		PERFORM config_apply_hook(p);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
@@ -314,6 +331,7 @@ BEGIN
 	WHEN 'role' THEN DELETE FROM role WHERE name = p_name;
 	WHEN 'queue' THEN DELETE FROM queue WHERE name = p_name;
 	WHEN 'schedule' THEN DELETE FROM schedule WHERE name = p_name;
+	WHEN 'hook' THEN DELETE FROM hook WHERE name = p_name;
 	WHEN 'organization' THEN
 		UPDATE app_user SET organization_id = NULL WHERE organization_id = (SELECT id FROM organization WHERE name = p_name);
 		DELETE FROM organization WHERE name = p_name;
@@ -328,11 +346,12 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
 
-CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+-- p_visit: who does it on a page; null: the operator.
+CREATE OR REPLACE FUNCTION config_apply_as(p_visit jsonb, p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'chat', 'grant', 'schedule'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'chat', 'grant', 'schedule', 'hook'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -359,21 +378,26 @@ BEGIN
 			PERFORM config_apply_one(change.kind, change.wanted);
 		END IF;
 		CONTINUE WHEN change.action = 'kept';
-		INSERT INTO audit_event (actor, action, object, detail)
-		VALUES ('operator', change.action, change.kind || ' ' || change.name, jsonb_build_object('before', change.current, 'after', change.wanted));
+		INSERT INTO audit_event (actor, user_id, action, object, detail, address)
+		VALUES (CASE WHEN p_visit IS NULL THEN 'operator' ELSE 'manager' END, (p_visit ->> 'user')::bigint, change.action, change.kind || ' ' || change.name,
+			jsonb_build_object('before', change.current, 'after', change.wanted), (p_visit ->> 'address')::inet);
 	END LOOP;
 	RETURN QUERY SELECT x.action, x.kind, x.name, CASE WHEN x.action = 'changed' THEN
 			(SELECT jsonb_object_agg(k.key, jsonb_build_array(x.current -> k.key, k.value)) FROM jsonb_each(x.wanted) k WHERE k.value IS DISTINCT FROM x.current -> k.key)
 		END
 	FROM config_change x ORDER BY x.action = 'removed', x.turn, x.name;
 END $$;
-COMMENT ON FUNCTION config_apply(jsonb, boolean)
+COMMENT ON FUNCTION config_apply_as(jsonb, jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
+
+CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+LANGUAGE sql AS $$ SELECT * FROM config_apply_as(NULL, p_doc, p_prune) $$;
+COMMENT ON FUNCTION config_apply(jsonb, boolean) IS 'The same, by the operator';
 
 CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
-			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY x.o)
+	SELECT jsonb_object_agg(k.key, CASE WHEN k.key IN ('parameters', 'buttons') THEN (SELECT jsonb_agg(
+			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults(rtrim(k.key, 's')) -> q.key) ORDER BY x.o)
 			FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
 	FROM jsonb_each(p_body) k WHERE k.value IS DISTINCT FROM config_defaults(p_kind) -> k.key
 $$;
@@ -391,6 +415,7 @@ LANGUAGE sql STABLE AS $$
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]'),
 		'chats', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'chat'), '[]'),
-		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]')) FROM lean
+		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]'),
+		'hooks', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'hook'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';

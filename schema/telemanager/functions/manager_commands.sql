@@ -40,6 +40,10 @@ COMMENT ON FUNCTION command_recorded(command) IS 'A command with its grants, for
 CREATE OR REPLACE FUNCTION command_values(c command) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT b || jsonb_build_object(
+		-- A default of some kinds would mean nothing for the others.
+		'row_limit', nullif(b -> 'row_limit', config_defaults('command') -> 'row_limit'), 'method', nullif(b -> 'method', config_defaults('command') -> 'method'),
+		'body', CASE WHEN b -> 'body' <> 'null' THEN jsonb_pretty(b -> 'body') END,
+		'headers', (SELECT coalesce(jsonb_agg(h.key || ': ' || h.value ORDER BY h.key), '[]') FROM jsonb_each_text(b -> 'headers') h),
 		'parameters', (SELECT coalesce(jsonb_agg(q || jsonb_build_object('place', n) ORDER BY n), '[]') FROM jsonb_array_elements(b -> 'parameters') WITH ORDINALITY AS x(q, n)),
 		'descriptions', (SELECT coalesce(jsonb_agg(jsonb_build_object('language', d.key, 'text', d.value) ORDER BY d.key), '[]') FROM jsonb_each(b -> 'descriptions') d),
 		'grants', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', g -> 'role', 'constraints', constraint_lines(g -> 'constraints'), 'chat_id', g -> 'chat_id',
@@ -66,6 +70,7 @@ COMMENT ON FUNCTION check_words(regclass, text) IS 'The words that a column may 
 CREATE OR REPLACE FUNCTION command_choices(p_command bigint) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('kind', text_choices(check_words('command', 'kind')), 'type', text_choices(check_words('command_parameter', 'type')),
+		'method', text_choices(check_words('command', 'method')),
 		'role', role_choices(), 'approvers', role_choices(), 'answer', text_choices(check_words('command', 'answer')),
 		'queue', text_choices(ARRAY(SELECT q.name FROM queue q ORDER BY q.name)),
 		'choices_from', text_choices(ARRAY(SELECT c.name FROM command c WHERE c.max_args = 0 AND c.enabled AND NOT c.dangerous AND c.approvals = 0
@@ -128,7 +133,7 @@ DECLARE
 	c command;
 BEGIN
 	IF NOT p ? 'id' THEN
-		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "descriptions": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
+		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "row_limit": null, "method": null, "headers": [], "descriptions": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
 	END IF;
 	SELECT * INTO c FROM command x WHERE x.id = number_of(p ->> 'id');
 	IF c.id IS NULL THEN

@@ -25,7 +25,8 @@ COMMENT ON FUNCTION try_grants(bigint, bigint, bigint, jsonb) IS 'The grants of 
 
 CREATE OR REPLACE FUNCTION try_run(c command, u app_user, p_args jsonb) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('kind', c.kind, 'exec', c.kind = 'exec', 'text', c.kind = 'text', 'program', c.program, 'argv', to_jsonb(c.args), 'template', c.template,
+	SELECT jsonb_build_object('kind', c.kind, 'exec', c.kind = 'exec', 'text', c.kind = 'text', 'program', c.program, 'argv', to_jsonb(c.args), 'template', c.template, 'sql', c.kind = 'sql', 'http', c.kind = 'http',
+		'connection', nullif(c.connection, ''), 'statement', c.statement, 'method', c.method, 'path', c.path,
 		'values', CASE c.kind WHEN 'text' THEN '{}'::jsonb || args_masked(p_args) || jsonb_build_object('user', user_name(u.id), 'person', user_name(u.id)) ELSE args_masked(p_args) END,
 		'arguments', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', q.name, 'value', args_masked(p_args) ->> q.name, 'given', p_args ? q.name) ORDER BY q.position), '[]')
 			FROM command_parameter q WHERE q.command_id = c.id),

@@ -1,2 +1,0 @@
--- Number kept free for a file that comes.
-SELECT 1;
