@@ -41,6 +41,8 @@ static const struct verb {
 	0, 0, " ", false},
     {"secret keygen", "FILE", "makes the keys for secret arguments: FILE for engines, and a setting for TeleBot", verb_secret_keygen,
 	secret_describe, 1, 1, " ", false},
+    {"conf reference", "", "prints every setting with its default and what it is for, as a file to begin with", verb_conf_reference, NULL, 0, 0,
+	" ", true},
     {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
 	" --json ", true},
 };
