@@ -4,10 +4,15 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/audit.h"
+#include "cgi/manager/chats.h"
+#include "cgi/manager/engines.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
+#include "cgi/manager/outbox.h"
 #include "cgi/manager/people.h"
 #include "cgi/manager/session.h"
+#include "cgi/manager/settings.h"
 #include "cgi/manager/signin.h"
 #include "cgi/manager/start.h"
 #include "cgi/manager/tasks.h"
@@ -110,17 +115,27 @@ static const struct route pages[] = {
     {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
     {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
     {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
+    {"/audit/export", "GET", PAGE_VIEW, "audit", audit_export, NULL},
+    {"/audit/verify", "GET", PAGE_VIEW, "audit", audit_verify, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
     &tasks,
+    &tasks_pending,
+    &engines,
+    &engines_queues,
+    &chats,
+    &outbox_messages,
+    &outbox_dead,
     &people_users,
     &people_requests,
     &people_invites,
     &people_groups,
     &people_roles,
     &people_organizations,
+    &audit,
+    &settings,
     &administrators,
 };
 
