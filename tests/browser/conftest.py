@@ -44,7 +44,6 @@ def people_and_tasks(s):
     for m in (stranger, *(s.message(who, line) for who, line in lines)):
         assert s.post({"update_id": s.number(), "message": m})[0] == 200
     assert s.wait(lambda: s.count("task_history") >= 4, 60)
-    s.apply({"schedules": [{"name": "nightly", "line": "/echo good night", "cron": "0 3 * * *", "user": "ada", "chat_id": 4001}]})
     s.sql("INSERT INTO outbox_dead (id, op, chat_id, text, reason, created_at) VALUES (10 ^ 12, 'send', 4003, 'hello', 'Bad Request: chat not found', now())")
     s.apply({"hooks": [{"name": "monitoring", "chat_id": 4001, "buttons": [{"command": "mark", "args": {"word": "{host}"}, "when": {"host": "web*"}}]}]})
     token = json.loads(s.teleops("hook", "renew", "monitoring", "--json").stdout)["url"].rpartition("/")[2]
