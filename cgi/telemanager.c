@@ -4,6 +4,7 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/backup.h"
 #include "cgi/manager/commands.h"
 #include "cgi/manager/hooks.h"
 #include "cgi/manager/invites.h"
@@ -12,6 +13,7 @@
 #include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/start.h"
 #include "cgi/manager/tasks.h"
 #include "cgi/manager/try.h"
 #include "cgi/serve.h"
@@ -87,14 +89,9 @@ static enum tele_err show_metrics(struct visit *v)
 	return TELE_OK;
 }
 
-static enum tele_err show_start(struct visit *v)
-{
-	return page_render(v, "start", NULL);
-}
-
 /* The map: pages of their own here, families below. */
 static const struct route pages[] = {
-    {"/", "GET", PAGE_SIGNED_IN, NULL, show_start, NULL},
+    {"/", "GET", PAGE_SIGNED_IN, NULL, start_show, NULL},
     {"/healthz", "GET", PAGE_MACHINE, NULL, show_health, NULL},
     {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
     {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},
@@ -113,6 +110,9 @@ static const struct route pages[] = {
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
     {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
+    {"/backup", "GET", PAGE_VIEW, "backup", backup_show, NULL},
+    {"/backup/export", "GET", PAGE_VIEW, "backup", backup_export, NULL},
+    {"/backup/apply", "POST", PAGE_CHANGE, "backup", backup_apply, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},

@@ -321,6 +321,13 @@ static void say_rows(struct tele_buf *out, const struct session *s)
 		tele_buf_printf(out, words[ROWS], s->table.rows);
 }
 
+/* A line a value, for who reads lines. */
+static void say_list(struct tele_buf *out, const struct table *t)
+{
+	for (size_t i = 0; i < t->rows; i++)
+		tele_buf_printf(out, "%s\n", t->cells[i * t->columns] ? t->cells[i * t->columns] : "");
+}
+
 /* One value alone; a table that can be read in a chat; or what a program can read, which goes as a file. */
 static void say_table(struct tele_buf *out, const struct session *s)
 {
@@ -349,7 +356,9 @@ static int say(const struct session *s)
 	struct tele_buf out = {0};
 	bool failed;
 
-	if (s->table.names)
+	if (s->table.names && s->table.columns && s->call->is_list)
+		say_list(&out, &s->table);
+	else if (s->table.names)
 		say_table(&out, s);
 	else
 		say_command(&out, s->command ? s->command : "");

@@ -96,6 +96,7 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_CODE_USED] = MANAGER("code_used"),
     [TELE_STMT_MANAGER_TOTP_BEGIN] = MANAGER("totp_begin"),
     [TELE_STMT_MANAGER_TOTP_END] = MANAGER("totp_end"),
+    [TELE_STMT_MANAGER_START] = MANAGER("start"),
     [TELE_STMT_MANAGER_TASKS] = MANAGER("tasks"),
     [TELE_STMT_MANAGER_TASK] = MANAGER("task"),
     [TELE_STMT_MANAGER_TASK_ACT] = MANAGER("task_act"),
@@ -117,6 +118,9 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_HOOK_SAVE] = MANAGER("hook_save"),
     [TELE_STMT_MANAGER_HOOK_REMOVE] = MANAGER("hook_remove"),
     [TELE_STMT_MANAGER_HOOK_RENEW] = MANAGER("hook_renew"),
+    [TELE_STMT_MANAGER_BACKUP] = MANAGER("backup"),
+    [TELE_STMT_MANAGER_BACKUP_EXPORT] = MANAGER("backup_export"),
+    [TELE_STMT_MANAGER_BACKUP_APPLY] = MANAGER("backup_apply"),
 };
 
 const struct tele_stmt_text *tele_stmt_text(enum tele_stmt stmt)

@@ -26,6 +26,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0021-alerts.sql \
 	schema/telemanager/0022-operations.sql \
 	schema/telemanager/0023-kinds.sql \
+	schema/telemanager/0024-groups.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -34,6 +35,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/alert.sql \
 	schema/telemanager/functions/audit.sql \
+	schema/telemanager/functions/chat.sql \
 	schema/telemanager/functions/config.sql \
 	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \
@@ -43,6 +45,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_backup.sql \
 	schema/telemanager/functions/manager_commands.sql \
 	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \
@@ -50,6 +53,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_schedules.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/manager_start.sql \
 	schema/telemanager/functions/manager_tasks.sql \
 	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \

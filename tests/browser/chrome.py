@@ -1,10 +1,13 @@
 """Debian's Chromium, driven over the pages as a person would: by what is labelled, pressed and read."""
+import contextlib
 import json
 import os
 import shutil
 import tempfile
+import time
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
@@ -98,11 +101,35 @@ class Chrome:
         self.driver.get(self.base + path)
         return self
 
-    def press(self, css):
-        """Presses a button or link."""
-        self.run("arguments[0].scrollIntoView({block: 'center'})", self.find(css))
-        self.find(css).click()
+    def touch(self, css):
+        """Presses what leads to no other page."""
+        found = self.find(css)
+        self.run("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
         return self
+
+    def press(self, css):
+        """Presses a button or link, and waits for the page that comes."""
+        with self.leaving():
+            self.touch(css)
+        return self
+
+    @contextlib.contextmanager
+    def leaving(self):
+        """Until the page that is shown has made place for another one, which is complete."""
+        self.run("window.shown = true")
+        yield
+        until = time.monotonic() + 60
+        while not self.arrived():
+            assert time.monotonic() < until, f"no other page came after {self.path}"
+            time.sleep(0.01)
+
+    def arrived(self):
+        try:
+            return self.run("return !window.shown && document.readyState === 'complete'")
+        except WebDriverException:
+            # Between two pages there is none to ask.
+            return False
 
     def set(self, name, value):
         """Types, ticks or chooses, as the control of that name wants it."""

@@ -36,7 +36,7 @@ def stack(stage):
 
 def people_and_tasks(s):
     """A stranger who asks, an invitation, tasks that ended well and badly, one that runs, one that waits, a message that could not be
-    sent, a hook with an alert."""
+    sent; a schedule, a hook with an alert."""
     stranger = s.message(777001, "hello")
     stranger["from"].update(first_name="Sam", last_name="Stranger", username="sam")
     lines = [(4001, "/echo hello"), (4001, "/broken 3"), (4001, "/killed"), (4001, "/setpw correct-horse"), (4002, "/deploy prod"), (4002, "/deploy staging"),
@@ -51,6 +51,7 @@ def people_and_tasks(s):
     admin = Browser(s)
     assert admin.sign_in("admin", s.env["DEMO_ADMIN_PASSWORD"]).status == 303
     assert admin.send(admin.get("/people/invites/new").form(), login="ada", note="her new telephone").status == 200
+    assert admin.send(admin.get("/commands/schedules/new").form(), name="nightly", line="/echo good night", cron="@daily", user="ada", chat_id="4001").status == 200
 
 
 @pytest.fixture(scope="session")

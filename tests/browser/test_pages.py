@@ -24,7 +24,7 @@ def test_actions_ask_before_they_do(admin, judge, route):
     if not admin.has("#list #action"):
         pytest.skip("nothing is done to several at once")
     for action in [o.get_attribute("value") for o in admin.all("#action option")]:
-        admin.go(route).press("#list tbody input[name=id]").set("action", action).press("#go")
+        admin.go(route).touch("#list tbody input[name=id]").set("action", action).press("#go")
         judge.pass_(admin)
         assert admin.has("#objects li") and admin.has("#confirm"), action
 
@@ -42,7 +42,7 @@ def test_nothing_found(admin, judge, route):
 def test_menu_on_a_phone(admin, judge):
     admin.go("/people/users").look(PHONE)
     assert not admin.find(".side").is_displayed() and not admin.find(".menu nav").is_displayed()
-    admin.press(".menu summary")
+    admin.touch(".menu summary")
     assert admin.find(".menu nav").is_displayed()
     judge.pass_(admin)
     admin.look(PHONE)

@@ -64,6 +64,26 @@ def test_command_is_made_as_apply_would(stack, admin):
     assert "grants : crew (env=staging), few in chat -100 → few in chat -100" in history and "from 127.0.0.1" in history
 
 
+def test_statement_and_request(stack, admin):
+    page = make(admin, "t_sql", kind="sql", program="", connection="teleapp", statement="SELECT name FROM host WHERE env = {env}", writes="1", row_limit="20",
+                parameters__0__name="env", parameters__0__type="text", parameters__0__required="1", grants__0__role="crew")
+    assert exported(stack, "commands", "t_sql") == {"name": "t_sql", "kind": "sql", "connection": "teleapp", "statement": "SELECT name FROM host WHERE env = {env}", "writes": True,
+                                                    "row_limit": 20, "parameters": [{"name": "env", "type": "text", "required": True}]}
+    assert "nothing changed" in admin.send(page.form()).flash
+    assert "SELECT name FROM host" in verdict(admin, user="ada", line="/t_sql prod")[1]
+    page = admin.send(page.form(), statement="SELECT {nothing}")
+    assert "no parameter for {nothing}" in page.errors()["statement"]
+    page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="echo", row_limit="5", headers="Accept", body="{")
+    assert "means nothing for kind exec" in page.errors()["row_limit"] and "as Accept: application/json" in page.errors()["headers"] and "no JSON" in page.errors()["body"]
+    request = {"name": "t_http", "kind": "http", "connection": "web", "path": "/hosts/{env}", "method": "POST", "headers": {"X-Of": "{env}"}, "expect": [200, 404],
+               "body": {"env": ["{env}"]}, "pointer": "/state", "parameters": [{"name": "env", "type": "text", "required": True}]}
+    stack.apply({"commands": [request]})
+    page = admin.get(f"/commands/{key_of(stack, 't_http')}")
+    assert "nothing changed" in admin.send(page.form()).flash
+    page = admin.send(page.form(), expect="200\nfine")
+    assert "Line 2" in page.errors()["expect"]
+
+
 def test_lines_keep_what_they_were(stack, admin):
     """An argument of several lines is kept while it is not touched."""
     stack.apply({"commands": [{"name": "t_lines", "kind": "exec", "program": "echo", "args": ["one\ntwo", "  three", ""]}]})
@@ -108,6 +128,16 @@ def test_form_refuses_beside_the_field(stack, admin, typed, field, said):
     assert page.status == 422 and stack.count("command") == before and stack.count("queue", "name = 'No Queue'") == 0
     assert "Nothing was saved" in page.problem and said in page.errors().get(field, ""), (page.errors(), page.problem)
     assert dict(page.form().fields)["description"] == "Kept"
+
+
+def test_all_errors_at_once(stack, admin):
+    """What the form finds and what apply would say, in one go; rows stay in the order they were typed in."""
+    page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="a/b", args="{x}", timeout_s="soon",
+                      parameters__0__name="n", parameters__0__place="9", parameters__1__name="m", parameters__1__type="pattern", parameters__1__place="1",
+                      grants__0__constraints="x", grants__0__chat_id="-5")
+    assert page.status == 422
+    assert set(page.errors()) == {"program", "args", "timeout_s", "parameters-0-type", "parameters-1-pattern", "grants-0-role", "grants-0-constraints"}, page.errors()
+    assert page.errors()["timeout_s"] == "This must be a whole number."
 
 
 def test_another_like_it_and_new_name(stack, admin):

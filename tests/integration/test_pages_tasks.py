@@ -192,3 +192,37 @@ def test_who_may_only_look(stack, admin):
     page = b.get(f"/tasks/{number}")
     assert page.status == 200 and "looked at" in page.main and "/again" not in page.text and "/people/users" not in page.text
     assert 'name="id"' not in b.get("/tasks").text and b.get("/tasks/export?format=csv").status == 200
+
+
+# -- the first page
+
+def test_first_page_shows_what_happens(stack, admin):
+    history(stack, 130)
+    number = waiting(stack, "/far start", 4011)
+    stack.sql("DELETE FROM task_slot; UPDATE chore SET done_at = '-infinity' WHERE name = 'slots'")
+    assert stack.wait(lambda: stack.count("task_slot", "what = 'command' AND key = 'echo'"), 40)
+    page = admin.get("/")
+    assert page.status == 200 and "1 waiting" in page.main and "@" in page.main and "alive demo" in page.main
+    assert "far 1 0" in page.main and "no engine" in page.main
+    assert page.text.count('role="img"') == 2 and "<rect class=\"failed\"" in page.text and "<style" not in page.text and "style=" not in page.text
+    assert re.search(r"/echo.*?130|/echo 1[23]\d", page.main), page.main
+    # Each task is counted once, in what is stored or in what is younger.
+    assert sum(int(x) for x in re.search(r"done (\d+) cancelled, refused (\d+) failed, timed out, lost (\d+)", page.main).groups()) >= 130
+    assert sum(r[0] for r in stack.sql("SELECT tasks FROM task_slot WHERE what = 'state'")) <= 130
+    stack.sql("DELETE FROM task WHERE id = %s", (number,))
+
+
+def test_first_page_shows_only_what_one_may_see(stack, admin):
+    stack.teleops("admin", "create", "t-looker", stdin=PASSWORD + "\n")
+    stack.sql("UPDATE admin_permission a SET area = 'backup', can_change = false FROM app_user u WHERE u.id = a.user_id AND u.login = 't-looker'; DELETE FROM signin_pace")
+    b = Browser(stack)
+    assert b.sign_in("t-looker", PASSWORD).status == 303
+    page = b.get("/")
+    assert page.status == 200 and not any(word in page.main for word in ("running", "Queues", "Engines", "strangers", "messages to send", "hour"))
+    assert "Telegram" in page.main
+
+
+def test_first_page_with_nothing(stack, admin):
+    stack.sql("DELETE FROM task_slot")
+    page = admin.get("/")
+    assert page.main.count("Nothing finished in this time") == 2 and "Nothing runs." in page.main and "the oldest" not in page.main

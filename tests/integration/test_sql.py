@@ -54,6 +54,9 @@ COMMANDS = [
     {"name": "sqlcopy", "statement": "COPY customer_order TO STDOUT", **SQL},
     {"name": "sqlrisk", "statement": "UPDATE customer_order SET quantity = {quantity} WHERE customer = {customer}", "writes": True, "dangerous": True,
      "parameters": [text("customer", required=True), number("quantity", required=True)], **SQL},
+    {"name": "sqlnames", "statement": "SELECT customer, id FROM customer_order ORDER BY id", **SQL},
+    {"name": "sqlof", "statement": "SELECT {customer}::text", "parameters": [{"name": "customer", "type": "choice", "choices_from": "sqlnames", "every_s": 5, "required": True}],
+     **SQL},
     {"name": "sqlone", "statement": "SELECT pg_sleep(0.3)::text || {tag}", "parameters": [text("tag", required=True)], **SQL, "concurrency": 1},
 ]
 CONNECTIONS = {"away": "conninfo = host=/nonexistent dbname=teleapp\n", "open": "conninfo = dbname=teleapp\n", "web": "url = http://127.0.0.1:9\n",
@@ -141,6 +144,13 @@ def test_more_rows_than_wanted_are_not_read(stack):
     stack.sim.say(4001, "/sqlwide")
     assert stack.wait(lambda: len(stack.sim.calls("sendDocument")) > 1, 30)
     assert "there are more" in str(stack.sim.calls("sendDocument")[-1])
+
+
+def test_a_query_gives_the_choices_of_another(stack):
+    orders(stack, "INSERT INTO customer_order (customer, item, quantity) VALUES ('Ada & Co', 'x', 1), ('b', 'x', 1)")
+    assert stack.wait(lambda: stack.sql("SELECT items FROM choice_list l JOIN command c ON c.id = l.command_id WHERE c.name = 'sqlnames'") == [(["Ada & Co", "b"],)], 60)
+    assert stack.wait(lambda: answer(stack, 4001, "/sqlof 'Ada & Co'") == "Ada & Co", 20)
+    assert "customer must be one of" in answer(stack, 4001, "/sqlof id")
 
 
 # -- nothing a person types becomes a part of the statement

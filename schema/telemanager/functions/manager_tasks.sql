@@ -60,7 +60,7 @@ BEGIN
 			coalesce(t.command_name, (SELECT c.name FROM command c WHERE c.id = t.command_id)) AS command, t.user_id, user_name(t.user_id) AS person, t.chat_id,
 			(SELECT nullif(h.title, '') FROM chat h WHERE h.chat_id = t.chat_id) AS chat, (SELECT e.name FROM engine e WHERE e.id = t.engine_id) AS engine,
 			page_second(t.admitted_at) AS admitted, page_second(nullif(t.finished_at, 'infinity')) AS finished, t.exit_status <> 0 AS has_exit, t.exit_status, t.term_signal,
-			duration_text(coalesce(nullif(t.finished_at, 'infinity'), clock_timestamp()) - t.started_at) AS took $q$)
+			CASE WHEN t.started_at IS NOT NULL THEN duration_text(coalesce(nullif(t.finished_at, 'infinity'), clock_timestamp()) - t.started_at) END AS took $q$)
 		|| jsonb_build_object(
 			'choices', jsonb_build_object(
 				'command', (SELECT coalesce(jsonb_agg(jsonb_build_object('value', x.id::text, 'text', '/' || x.name) ORDER BY x.name), '[]') FROM (SELECT c.id, c.name FROM command c ORDER BY c.name LIMIT 1000) x),
