@@ -302,3 +302,15 @@ const struct family commands = {
     .inlines = inlines,
     .declare = declare,
 };
+
+/* Grants of all commands, to be looked at */
+
+static const char *const grant_filters[] = {"role", "command", "narrowed", NULL};
+
+const struct family commands_grants = {
+    .path = "/commands/grants",
+    .area = "commands",
+    .name = "commands/grant",
+    .list = TELE_STMT_MANAGER_GRANTS,
+    .filters = grant_filters,
+};

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import sys
@@ -35,7 +36,7 @@ def stack(stage):
 
 def people_and_tasks(s):
     """A stranger who asks, an invitation, tasks that ended well and badly, one that runs, one that waits, a message that could not be
-    sent; a schedule."""
+    sent; a schedule, a hook with an alert."""
     stranger = s.message(777001, "hello")
     stranger["from"].update(first_name="Sam", last_name="Stranger", username="sam")
     lines = [(4001, "/echo hello"), (4001, "/broken 3"), (4001, "/killed"), (4001, "/setpw correct-horse"), (4002, "/deploy prod"), (4002, "/deploy staging"),
@@ -44,6 +45,9 @@ def people_and_tasks(s):
         assert s.post({"update_id": s.number(), "message": m})[0] == 200
     assert s.wait(lambda: s.count("task_history") >= 4 and s.count("task", "state = 'running'"), 60)
     s.sql("INSERT INTO outbox_dead (id, op, chat_id, text, reason, created_at) VALUES (10 ^ 12, 'send', 4003, 'hello', 'Bad Request: chat not found', now())")
+    s.apply({"hooks": [{"name": "monitoring", "chat_id": 4001, "buttons": [{"command": "mark", "args": {"word": "{host}"}, "when": {"host": "web*"}}]}]})
+    token = json.loads(s.teleops("hook", "renew", "monitoring", "--json").stdout)["url"].rpartition("/")[2]
+    assert s.post({"title": "Load", "status": "firing", "labels": {"host": "web1"}}, path=f"/hooks/{token}")[0] == 200
     admin = Browser(s)
     assert admin.sign_in("admin", s.env["DEMO_ADMIN_PASSWORD"]).status == 303
     assert admin.send(admin.get("/people/invites/new").form(), login="ada", note="her new telephone").status == 200

@@ -227,6 +227,14 @@ def test_programs_of_engines_are_proposed(stack, admin):
     assert "serves the queue of this command" in admin.get(f"/commands/{key_of(stack, 'far')}").main
 
 
+def test_grants_are_listed(stack, admin):
+    page = admin.get("/commands/grants?role=few")
+    assert "few /deploy env=staging anywhere 1" in page.main and "crew /echo" not in page.main
+    assert "own /every who=sue" in admin.get("/commands/grants?narrowed=true&sort=-command").main
+    assert "crew /deploy any arguments anywhere" in admin.get("/commands/grants?command=deploy").main
+    assert "Nothing fits" in admin.get("/commands/grants?role=nobody").main
+
+
 # -- who can run what
 
 def verdict(admin, **question):

@@ -228,7 +228,9 @@ COMMENT ON FUNCTION page_names(text, text, bigint) IS 'What an object is called 
 CREATE OR REPLACE FUNCTION manager_history(p_visit jsonb, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	name text := page_object(p ->> 'kind', number_of(p ->> 'id'));
+	-- Some are named in their addresses.
+	name text := CASE p ->> 'kind' WHEN 'queue' THEN (SELECT q.name FROM queue q WHERE q.name = p ->> 'id') WHEN 'setting' THEN (SELECT s.name FROM setting_about() s WHERE s.name = p ->> 'id')
+		ELSE page_object(p ->> 'kind', number_of(p ->> 'id')) END;
 	events jsonb;
 BEGIN
 	IF name IS NULL THEN
