@@ -10,6 +10,7 @@ telemanager_fcgi_SOURCES = \
 	cgi/telemanager.c \
 	cgi/serve.c cgi/serve.h \
 	cgi/manager/request.c cgi/manager/request.h \
+	cgi/manager/parts.c cgi/manager/parts.h \
 	cgi/manager/page.c cgi/manager/page.h \
 	cgi/manager/route.c cgi/manager/route.h \
 	cgi/manager/session.c cgi/manager/session.h \
@@ -32,8 +33,15 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/administrators.c cgi/manager/administrators.h \
 	cgi/manager/invites.c cgi/manager/invites.h \
 	cgi/manager/metrics.c cgi/manager/metrics.h \
-	cgi/manager/people.c cgi/manager/people.h
-telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
+	cgi/manager/people.c cgi/manager/people.h \
+	cgi/manager/declare.c cgi/manager/declare.h \
+	cgi/manager/lines.c cgi/manager/lines.h \
+	cgi/manager/commands.c cgi/manager/commands.h \
+	cgi/manager/backup.c cgi/manager/backup.h \
+	cgi/manager/try.c cgi/manager/try.h \
+	cgi/manager/hooks.c cgi/manager/hooks.h \
+	cgi/manager/schedules.c cgi/manager/schedules.h
+telemanager_fcgi_LDADD = libteleops.a $(FCGI_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(QRENCODE_LIBS) -lm
 
 # Pages: every folder of templates is installed as it is.
 EXTRA_DIST += templates static

@@ -2,7 +2,7 @@
  * teleops apply FILE: reads what is declared, checks its shape here, hands it to config_apply() in the database, which compares and
  * changes in one transaction.
  */
-#include "cli/document.h"
+#include "lib/document.h"
 #include "cli/lines.h"
 #include "cli/pg.h"
 #include "cli/show.h"
@@ -48,7 +48,7 @@ static struct json_object *read_document(const char *path)
 		if (!o)
 			fprintf(stderr, "teleops: %s:%d: %s\n", path, line, why);
 	}
-	if (o && document_check(o, &errors) != TELE_OK) {
+	if (o && tele_document_check(o, &errors) != TELE_OK) {
 		fprintf(stderr, "%steleops: %s was refused; nothing was changed\n", tele_buf_text(&errors), path);
 		json_object_put(o);
 		o = NULL;
@@ -176,7 +176,7 @@ void apply_describe(void)
 {
 	struct tele_buf keys = {0};
 
-	document_describe(&keys);
+	tele_document_describe(&keys);
 	printf("\nThe file is a JSON object of lists; a list left out is not touched. Their objects' keys:\n%s", tele_buf_text(&keys));
 	tele_buf_release(&keys);
 }

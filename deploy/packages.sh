@@ -10,8 +10,9 @@ packages_run="nginx-light spawn-fcgi postgresql openssl curl ca-certificates pyt
 missing_packages() {
 	local p
 	for p in "$@"; do
-		# nginx in any flavour will do.
+		# nginx in any flavour will do, and npm from wherever it came with its node.
 		[ "$p" = nginx-light ] && [ -x "$(command -v nginx)" ] && continue
+		[ "$p" = npm ] && [ -x "$(command -v npm)" ] && continue
 		dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q 'ok installed' || echo "$p"
 	done
 }

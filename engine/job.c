@@ -1,5 +1,6 @@
 #include "engine/job.h"
 
+#include "engine/ask.h"
 #include "engine/runner.h"
 #include "lib/expand.h"
 
@@ -39,18 +40,36 @@ static void add_number(struct tele_buf *b, uint32_t *count, const char *key, lon
 	add_assignment(b, count, key, text);
 }
 
-/* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
-static void build_request(struct tele_buf *message, const struct tele_task *t)
+static enum run_kind kind_of(const struct tele_task *t)
 {
-	struct run_request head = {.task = t->id, .update = t->update_id, .timeout_s = (uint32_t)t->timeout_s, .grace_s = (uint32_t)t->grace_s,
-	    .argc = (uint32_t)t->nargv};
+	return !strcmp(t->kind, "sql") ? RUN_SQL : !strcmp(t->kind, "http") ? RUN_HTTP : RUN_PROGRAM;
+}
 
-	tele_buf_add(message, &head, sizeof head);
+/* Of a call nothing but its kind stands among the arguments, which others can read. */
+static void add_arguments(struct tele_buf *message, uint32_t *count, const struct tele_task *t)
+{
+	if (kind_of(t) != RUN_PROGRAM) {
+		add_string(message, "telecall");
+		add_string(message, t->kind);
+		*count = 1;
+		return;
+	}
 	add_string(message, t->program);
 	for (size_t i = 0; i < t->nargv; i++) {
 		tele_expand(message, t->argv[i], t->args);
 		tele_buf_char(message, '\0');
 	}
+	*count = (uint32_t)t->nargv;
+}
+
+/* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
+static void build_request(struct tele_buf *message, const struct tele_task *t)
+{
+	struct run_request head = {.task = t->id, .update = t->update_id, .kind = kind_of(t), .timeout_s = (uint32_t)t->timeout_s,
+	    .grace_s = (uint32_t)t->grace_s};
+
+	tele_buf_add(message, &head, sizeof head);
+	add_arguments(message, &head.argc, t);
 	add_number(message, &head.envc, "TELEOPS_TASK_ID", t->id);
 	add_number(message, &head.envc, "TELEOPS_UPDATE_ID", t->update_id);
 	add_number(message, &head.envc, "TELEOPS_CHAT_ID", t->chat_id);
@@ -143,15 +162,20 @@ static void fail_to_start(struct ev_loop *loop, struct job *j, const char *why)
 	finish_if_over(loop, j);
 }
 
-/* *fd: what the command gets as descriptor 3, -1 when the task has no secrets. TELE_DENIED: why says what is wrong. */
-static enum tele_err hand_over_secrets(const struct tele_seal_ring *ring, const struct tele_task *t, int *fd, struct tele_buf *why)
+/* *fd: what the command gets as descriptor 3, -1 when it needs none. TELE_DENIED: why says what is wrong. */
+static enum tele_err hand_over(const struct job_means *means, const struct tele_task *t, int *fd, struct tele_buf *why)
 {
 	struct secrets secrets;
-	enum tele_err rc = secrets_open(ring, t, &secrets, why);
+	enum tele_err rc = secrets_open(means->ring, t, &secrets, why);
 
 	*fd = -1;
 	if (rc != TELE_OK)
 		return rc == TELE_NOMEM ? TELE_RETRY : TELE_DENIED;
+	if (kind_of(t) != RUN_PROGRAM) {
+		rc = ask_file(means->conf, means->ring, t, &secrets, fd, why);
+		secrets_wipe(&secrets);
+		return rc == TELE_OK || rc == TELE_RETRY ? rc : TELE_DENIED;
+	}
 	if (secrets.n)
 		rc = secrets_file(&secrets, fd);
 	secrets_wipe(&secrets);
@@ -159,16 +183,15 @@ static enum tele_err hand_over_secrets(const struct tele_seal_ring *ring, const 
 }
 
 /* As runner_request, with TELE_DENIED as above. */
-static enum tele_err request(int runner, const struct tele_seal_ring *ring, const struct tele_task *t, int *output, int *control,
-    struct tele_buf *why)
+static enum tele_err request(const struct job_means *means, const struct tele_task *t, int *output, int *control, struct tele_buf *why)
 {
 	struct tele_buf message = {0};
 	int secret;
-	enum tele_err rc = hand_over_secrets(ring, t, &secret, why);
+	enum tele_err rc = hand_over(means, t, &secret, why);
 
 	if (rc == TELE_OK) {
 		build_request(&message, t);
-		rc = message.failed ? TELE_RETRY : runner_request(runner, message.data, message.len, secret, output, control);
+		rc = message.failed ? TELE_RETRY : runner_request(means->runner, message.data, message.len, secret, output, control);
 	}
 	if (secret >= 0)
 		close(secret);
@@ -181,7 +204,7 @@ static void fail_request(struct ev_loop *loop, struct job *j, enum tele_err rc, 
 	fail_to_start(loop, j, rc == TELE_DENIED ? why : rc == TELE_INVALID ? "its arguments are too long" : "its runner is gone");
 }
 
-enum tele_err job_start(struct ev_loop *loop, int runner, const struct tele_seal_ring *ring, struct tele_task *task, struct job **out)
+enum tele_err job_start(struct ev_loop *loop, const struct job_means *means, struct tele_task *task, struct job **out)
 {
 	struct job *j = calloc(1, sizeof *j);
 	struct tele_buf why = {0};
@@ -190,7 +213,7 @@ enum tele_err job_start(struct ev_loop *loop, int runner, const struct tele_seal
 
 	if (!j)
 		return TELE_RETRY;
-	rc = request(runner, ring, task, &output, &control, &why);
+	rc = request(means, task, &output, &control, &why);
 	if (rc == TELE_RETRY) {
 		tele_buf_release(&why);
 		free(j);

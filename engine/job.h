@@ -4,13 +4,14 @@
 #include "engine/result.h"
 #include "engine/secrets.h"
 #include "lib/buf.h"
+#include "lib/conf.h"
 #include "lib/task.h"
 
 #include <ev.h>
 
 enum { JOB_TAIL = 16 * 1024 };
 
-/* An exec task under way: two watchers on the ends that the runner's supervisor holds. */
+/* A task of kind exec, sql or http under way: two watchers on the ends that the runner's supervisor holds. */
 struct job {
 	struct job *next;
 	struct tele_task task;
@@ -33,11 +34,18 @@ struct job {
 	double started_at;    /* seconds since 1970 */
 };
 
+/* What a job is started with. */
+struct job_means {
+	int runner;
+	const struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
+	const struct tele_conf *conf;      /* where connections are */
+};
+
 /*
- * Hands task to the runner, its secrets, opened with ring (NULL: no keys), on descriptor 3; the job takes it over. TELE_RETRY: the runner is busy, task is still the caller's, try later.
+ * Hands task to the runner, its secrets on descriptor 3, and for sql and http all that is asked; the job takes it over. TELE_RETRY: the runner is busy, task is still the caller's, try later.
  * Anything else that goes wrong is an ending (not started, why): the job is over at once.
  */
-enum tele_err job_start(struct ev_loop *loop, int runner, const struct tele_seal_ring *ring, struct tele_task *task, struct job **out) TELE_MUST;
+enum tele_err job_start(struct ev_loop *loop, const struct job_means *means, struct tele_task *task, struct job **out) TELE_MUST;
 
 /* Ends the command and all that descends from it; the job is over when none is left. by: the person who asked, or NULL. */
 void job_end(struct job *job, const char *by);

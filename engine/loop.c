@@ -170,11 +170,12 @@ static void run_unknown(struct engine *e, struct tele_task *t)
 	tele_task_release(t);
 }
 
-static void run_exec(struct engine *e, struct tele_task *t)
+/* What runs in a process of its own: exec, sql, http. */
+static void run_job(struct engine *e, struct tele_task *t)
 {
 	struct job *j;
 
-	if (job_start(e->loop, e->runner, e->ring, t, &j) == TELE_RETRY) {
+	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf}, t, &j) == TELE_RETRY) {
 		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
 
 		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
@@ -196,7 +197,7 @@ static void run_exec(struct engine *e, struct tele_task *t)
 static const struct {
 	const char *kind;
 	void (*run)(struct engine *e, struct tele_task *t);
-} kinds[] = {{"exec", run_exec}, {"text", run_text}};
+} kinds[] = {{"exec", run_job}, {"text", run_text}, {"sql", run_job}, {"http", run_job}};
 
 static void run(struct engine *e, struct tele_task *t)
 {
@@ -676,7 +677,7 @@ static void retry_waiting(struct engine *e)
 		struct tele_task t = e->waiting[0];
 
 		memmove(e->waiting, e->waiting + 1, --e->nwaiting * sizeof *e->waiting);
-		run_exec(e, &t);
+		run_job(e, &t);
 	}
 }
 

@@ -6,12 +6,23 @@ teleengine_SOURCES = \
 	engine/loop.c engine/loop.h \
 	engine/job.c engine/job.h \
 	engine/secrets.c engine/secrets.h \
+	engine/connection.c engine/connection.h \
+	engine/ask.c engine/ask.h \
 	engine/result.c engine/result.h \
 	engine/runner.c engine/runner.h \
 	engine/supervisor.c engine/supervisor.h \
 	engine/policy.c engine/policy.h \
 	engine/program.c engine/program.h
 teleengine_LDADD = libteleops.a $(EV_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
+
+# What carries out sql and http commands, in a process of its own.
+pkglibexec_PROGRAMS += telecall
+telecall_SOURCES = \
+	engine/telecall.c engine/call.h \
+	engine/call_sql.c \
+	engine/call_http.c \
+	engine/table.c engine/table.h
+telecall_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) -lm
 
 sbin_PROGRAMS += telesender
 telesender_SOURCES = \

@@ -237,6 +237,11 @@ static enum tele_err complete(struct tele_result *r, struct tele_buf *text, stru
 	return TELE_NOMEM;
 }
 
+size_t result_text_units(const struct tele_task *task)
+{
+	return task->long_running ? ONE_UNITS : LONG_UNITS;
+}
+
 enum tele_err result_make(const struct tele_task *task, const struct ending *e, struct tele_result *r)
 {
 	struct tele_buf text = {0}, entities = {0}, output = {0}, raw = {0};
@@ -266,7 +271,7 @@ enum tele_err result_make(const struct tele_task *task, const struct ending *e, 
 	tele_text_clean(&raw, e->output, whole);
 	tele_text_terminal(&output, tele_buf_text(&raw), raw.len);
 	tele_buf_release(&raw);
-	with_document = !e->vanished && tele_text_units(tele_buf_text(&output), output.len) > (task->long_running ? ONE_UNITS : LONG_UNITS);
+	with_document = !e->vanished && tele_text_units(tele_buf_text(&output), output.len) > result_text_units(task);
 	if (with_document)
 		say_document(&text, &entities, task, e, tele_buf_text(&output), output.len);
 	else if (!strcmp(r->state, "done"))

@@ -27,6 +27,9 @@ struct ending {
  */
 enum tele_err result_make(const struct tele_task *task, const struct ending *end, struct tele_result *result) TELE_MUST;
 
+/* What is longer than so many UTF-16 units is sent as a file. */
+size_t result_text_units(const struct tele_task *task);
+
 /* What a chat is shown while a task runs: how long, and the end of what it has printed. TELE_NOMEM. */
 enum tele_err result_live(const struct tele_task *task, double seconds, const char *output, size_t n, struct tele_live *live) TELE_MUST;
 

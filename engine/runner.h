@@ -16,9 +16,13 @@
  */
 enum { RUN_REQUEST_MOST = 128 * 1024, RUN_WHY_MOST = 240 };
 
+/* What is run: a program of exec_dir, or call_program, with what it shall ask on descriptor 3 (engine/call.h). */
+enum run_kind { RUN_PROGRAM, RUN_SQL, RUN_HTTP };
+
 /* Before the strings, each ended by NUL: program, argc arguments (without argv[0]), envc assignments. */
 struct run_request {
 	int64_t task, update;
+	uint32_t kind; /* enum run_kind */
 	uint32_t timeout_s, grace_s;
 	uint32_t argc, envc;
 };

@@ -49,6 +49,23 @@ enum tele_err secrets_open(const struct tele_seal_ring *ring, const struct tele_
 	return rc;
 }
 
+enum tele_err secrets_add(const struct tele_seal_ring *ring, const char *owner, const char *name, const char *sealed, struct secrets *s,
+    struct tele_buf *why)
+{
+	struct secret *more = realloc(s->list, (s->n + 1) * sizeof *more);
+	enum tele_err rc;
+
+	if (!more)
+		return explain(TELE_NOMEM, name, why);
+	s->list = more;
+	more[s->n] = (struct secret){.name = name};
+	rc = ring ? tele_seal_open(ring, owner, name, sealed, &more[s->n].value) : TELE_NOTFOUND;
+	if (rc != TELE_OK)
+		return explain(rc, owner, why);
+	s->n++;
+	return TELE_OK;
+}
+
 const char *secrets_value(const struct secrets *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)
@@ -91,8 +108,9 @@ static char *write_all(const struct secrets *s, char *at)
 		*at++ = ':';
 		at = write_text(at, s->list[i].value);
 	}
+	if (!s->n)
+		*at++ = '{';
 	*at++ = '}';
-	*at++ = '\n';
 	return at;
 }
 
@@ -126,12 +144,32 @@ static enum tele_err make_file(const char *text, size_t n, int *fd)
 
 enum tele_err secrets_file(const struct secrets *s, int *fd)
 {
-	char *text = sodium_malloc(room(s));
+	char *text = sodium_malloc(room(s)), *end;
 	enum tele_err rc;
 
 	if (!text)
 		return TELE_NOMEM;
-	rc = make_file(text, (size_t)(write_all(s, text) - text), fd);
+	end = write_all(s, text);
+	*end++ = '\n';
+	rc = make_file(text, (size_t)(end - text), fd);
+	sodium_free(text);
+	return rc;
+}
+
+enum tele_err secrets_file_with(const char *head, const struct secrets *s, int *fd)
+{
+	static const char member[] = "{\"secrets\":";
+	size_t n = strlen(head);
+	char *text = sodium_malloc(room(s) + sizeof member + n), *end;
+	enum tele_err rc;
+
+	if (!text)
+		return TELE_NOMEM;
+	memcpy(text, member, sizeof member - 1);
+	end = write_all(s, text + sizeof member - 1);
+	*end++ = ',';
+	memcpy(end, head + 1, n - 1);
+	rc = make_file(text, (size_t)(end - text) + n - 1, fd);
 	sodium_free(text);
 	return rc;
 }

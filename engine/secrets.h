@@ -19,6 +19,12 @@ struct secrets {
 
 /* ring NULL: this engine has no keys. TELE_OK, also when there are none; else why says for the chat what stands in the way. */
 enum tele_err secrets_open(const struct tele_seal_ring *ring, const struct tele_task *task, struct secrets *s, struct tele_buf *why) TELE_MUST;
+/*
+ * Opens one more, sealed for owner (see engine/connection.h), as name, which stays the caller's; results as above. After an error s is
+ * as it was.
+ */
+enum tele_err secrets_add(const struct tele_seal_ring *ring, const char *owner, const char *name, const char *sealed, struct secrets *s,
+    struct tele_buf *why) TELE_MUST;
 /* NULL: there is none of that name. */
 const char *secrets_value(const struct secrets *s, const char *name);
 /* Overwrites all and frees; s may be used again. */
@@ -29,5 +35,7 @@ void secrets_wipe(struct secrets *s);
  * reads from its beginning. The caller closes it. TELE_SYSTEM: errno tells. TELE_NOMEM.
  */
 enum tele_err secrets_file(const struct secrets *s, int *fd) TELE_MUST;
+/* The same, as member "secrets" of the object that head is, as text; it must have members of its own, and none of that name. */
+enum tele_err secrets_file_with(const char *head, const struct secrets *s, int *fd) TELE_MUST;
 
 #endif

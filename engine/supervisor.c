@@ -87,13 +87,28 @@ static enum tele_err make_directory(struct supervision *s, const struct tele_con
 	return TELE_OK;
 }
 
+static enum tele_err find_program(struct supervision *s, const struct tele_conf *conf, struct tele_buf *why)
+{
+	enum tele_err rc = program_find(conf->exec_dir, s->job->program, s->program, why);
+
+	return rc == TELE_OK ? policy_read(conf->exec_dir, s->job->program, conf->command_user, &s->policy, why) : rc;
+}
+
+/*
+ * A database knows the engine's user and lets it in. What an http server answers is read by a user who has nothing: no database, no
+ * files, and no processes but those like it.
+ */
+static enum tele_err find_call(struct supervision *s, const struct tele_conf *conf, struct tele_buf *why)
+{
+	snprintf(s->policy.user, sizeof s->policy.user, "%s", s->job->head.kind == RUN_HTTP ? conf->http_user : conf->engine_user);
+	return program_check_path(conf->call_program, s->program, why);
+}
+
 static enum tele_err prepare(struct supervision *s, const struct tele_conf *conf)
 {
 	struct tele_buf why = {0};
-	enum tele_err rc = program_find(conf->exec_dir, s->job->program, s->program, &why);
+	enum tele_err rc = (s->job->head.kind == RUN_PROGRAM ? find_program : find_call)(s, conf, &why);
 
-	if (rc == TELE_OK)
-		rc = policy_read(conf->exec_dir, s->job->program, conf->command_user, &s->policy, &why);
 	if (rc != TELE_OK)
 		cannot(s, "%s", tele_buf_text(&why));
 	tele_buf_release(&why);

@@ -210,6 +210,40 @@ static enum tele_err check_answer(const struct tele_command *c, const struct tel
 	return rc;
 }
 
+/* What such a button stands for was put together from an alert's words: it is checked like a line that a person typed. */
+static enum tele_err read_button(const struct tele_catalogue *c, const char *text, struct tele_decision *d)
+{
+	struct tele_buf args = {0}, complaint = {0};
+	const struct tele_command *command;
+	struct tele_cmdline line;
+	enum tele_err rc = tele_cmdline_split(text, &line);
+
+	command = rc == TELE_OK ? tele_catalogue_find(c, line.name) : NULL;
+	if (!command)
+		return TELE_OK;
+	rc = tele_cmdline_arguments(command, line.rest, &args, &complaint);
+	if (rc == TELE_OK || rc == TELE_EMPTY) {
+		d->command_id = command->id;
+		rc = set(&d->args, tele_buf_text(&args)) ? TELE_OK : TELE_NOMEM;
+	} else if (rc == TELE_INVALID) {
+		rc = set(&d->line, tele_buf_text(&complaint)) ? TELE_OK : TELE_NOMEM;
+	}
+	tele_buf_release(&args);
+	tele_buf_release(&complaint);
+	return rc;
+}
+
+static enum tele_err find_button(struct tele_db *db, const struct tele_catalogue *c, const char *token, struct tele_decision *d, int timeout_ms)
+{
+	PGresult *res = NULL;
+	enum tele_err rc = tele_db_run(db, TELE_STMT_BUTTON_LINE, &token, timeout_ms, &res);
+
+	if (rc == TELE_OK && !PQgetisnull(res, 0, 0))
+		rc = read_button(c, PQgetvalue(res, 0, 0), d);
+	PQclear(res);
+	return rc;
+}
+
 enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d,
     int timeout_ms)
 {
@@ -219,6 +253,8 @@ enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue 
 	PGresult *res = NULL;
 	enum tele_err rc;
 
+	if (!strcmp(d->action, "callback"))
+		return find_button(db, c, u->callback_data, d, timeout_ms);
 	if (strcmp(d->action, "text") && strcmp(d->action, "chatter"))
 		return TELE_OK;
 	snprintf(from, sizeof from, "%lld", u->from_id);

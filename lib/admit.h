@@ -13,7 +13,7 @@ struct tele_decision {
 	                         callback, mychat, migrate, ignore */
 	long long command_id; /* 0: none */
 	char *args;           /* run, ask: JSON object, values as of tele_parameter_read; "" else. This and the following are owned */
-	char *line;           /* command line as typed, secrets masked */
+	char *line;           /* command line as typed, secrets masked; callback: what is wrong with the command line of its button */
 	char *reply;          /* invalid, badanswer: the complaint; unknown: the name that was asked for; callback: its data */
 	char *extra;          /* unknown: near names; a built-in: the word after it; answer: the value, as JSON; callback: its id; mychat: status; migrate: new id */
 	long long version;    /* of the catalogue it was decided with */
@@ -24,8 +24,9 @@ enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tel
 void tele_decision_release(struct tele_decision *d);
 
 /*
- * For a text that came back deferred: whether its person is being asked for something there, and whether it is that. The decision
- * becomes answer or badanswer, or stays as it is. TELE_NOMEM, and the errors of tele_db_run.
+ * For what is admitted singly. A text: whether its person is being asked for something there, and whether it is that; the decision
+ * becomes answer or badanswer, or stays as it is. A pressed button that stands for a command line: the line is read as if it had been
+ * typed, into command_id and args. TELE_NOMEM, and the errors of tele_db_run.
  */
 enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d,
     int timeout_ms) TELE_MUST;

@@ -41,6 +41,8 @@ static const struct setting settings[] = {
     {"secret_public_key", STRING, AT(secret_public_key), NULL, 0, 0, "what TeleBot seals secret arguments with; see teleops secret keygen"},
     {"secret_key_file", STRING, AT(secret_key_file), NULL, 0, 0, "file of the keys that an engine opens them with"},
     {"exec_dir", STRING, AT(exec_dir), TELE_SYSCONFDIR "/teleops/exec", 0, 0, "root-owned directory of programs that commands may run"},
+    {"connection_dir", STRING, AT(connection_dir), TELE_SYSCONFDIR "/teleops/connections", 0, 0, "root-owned directory of the connections that sql and http commands may use"},
+    {"call_program", STRING, AT(call_program), TELE_LIBEXECDIR "/telecall", 0, 0, "program that carries out sql and http commands"},
     {"run_dir", STRING, AT(run_dir), "/run/teleops", 0, 0, "lock files"},
     {"work_dir", STRING, AT(work_dir), TELE_LOCALSTATEDIR "/lib/teleops/work", 0, 0, "working directories of running commands"},
     {"schema_dir", STRING, AT(schema_dir), TELE_DATADIR "/schema", 0, 0, "migrations that teleops migrate applies"},
@@ -49,6 +51,7 @@ static const struct setting settings[] = {
     {"engine_name", STRING, AT(engine_name), NULL, 0, 0, "this engine's name; the host's name if not set"},
     {"engine_user", STRING, AT(engine_user), "teleops-engine", 0, 0, "system user that the engine becomes after it has forked its runner"},
     {"command_user", STRING, AT(command_user), "teleops-cmd", 0, 0, "system user that commands run as, unless a policy names another"},
+    {"http_user", STRING, AT(http_user), "teleops-http", 0, 0, "system user that requests of http commands are made as"},
     {"log_level", STRING, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"log_format", STRING, AT(log_format), "logfmt", 0, 0, "logfmt or json"},
     {"slots", NUMBER, AT(slots), "8", 1, 10000, "tasks that this engine runs at once"},
@@ -271,4 +274,23 @@ void tele_conf_describe(struct tele_buf *out)
 	for (size_t i = 0; i < SETTINGS; i++)
 		tele_buf_printf(out, "  %-20s %s%s%s%s\n", settings[i].key, settings[i].why, settings[i].initial ? " (" : "",
 		    settings[i].initial ? settings[i].initial : "", settings[i].initial ? ")" : "");
+}
+
+static void add_range(struct tele_buf *out, const struct setting *s)
+{
+	if (s->type == NUMBER)
+		tele_buf_printf(out, " (a whole number from %ld to %ld)", s->least, s->most);
+	if (s->type == BOOLEAN)
+		tele_buf_str(out, " (yes or no)");
+}
+
+void tele_conf_example(struct tele_buf *out)
+{
+	tele_buf_str(out, "# Settings of TeleOps: every key with its default; one without a value has none. TELEOPS_KEY in a program's environment wins.\n"
+			  "# Every program reads this file: secrets have files of their own, and each program's database comes with its start.\n");
+	for (size_t i = 0; i < SETTINGS; i++) {
+		tele_buf_printf(out, "\n# %s", settings[i].why);
+		add_range(out, &settings[i]);
+		tele_buf_printf(out, "\n#%s =%s%s\n", settings[i].key, settings[i].initial ? " " : "", settings[i].initial ? settings[i].initial : "");
+	}
 }

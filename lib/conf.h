@@ -27,6 +27,8 @@ struct tele_conf {
 	char *secret_public_key; /* base64: what TeleBot seals secret arguments with */
 	char *secret_key_file;   /* the keys that engines open them with */
 	char *exec_dir;       /* programs that exec commands may run */
+	char *connection_dir; /* where sql and http commands may go */
+	char *call_program;   /* telecall, which carries those out */
 	char *run_dir;        /* lock files */
 	char *work_dir;       /* working directories of commands */
 	char *schema_dir;     /* migrations */
@@ -35,6 +37,7 @@ struct tele_conf {
 	char *engine_name;    /* NULL: the host's name */
 	char *engine_user;    /* whom the engine becomes once its runner is forked */
 	char *command_user;   /* whom commands run as, unless a policy says otherwise */
+	char *http_user;      /* whom requests of http commands are made as */
 	char *log_level;
 	char *log_format;
 	long slots;           /* tasks at once */
@@ -68,5 +71,8 @@ enum tele_err tele_conf_require(const struct tele_conf *conf, struct tele_buf *e
 
 /* The table of settings as text, a line a key: name, default, one line why. For --help and documentation. */
 void tele_conf_describe(struct tele_buf *out);
+
+/* The same as a file of settings, every line of it a comment: teleops.conf.example, and what teleops.conf(5) is made from. */
+void tele_conf_example(struct tele_buf *out);
 
 #endif

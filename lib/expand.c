@@ -16,10 +16,9 @@ static size_t placeholder(const char *s)
 	return n && n <= NAME_MOST && s[n + 1] == '}' ? n : 0;
 }
 
-void tele_expand(struct tele_buf *out, const char *template, struct json_object *values)
+void tele_expand_by(struct tele_buf *out, const char *template, tele_expand_add *add, const void *arg)
 {
 	char name[NAME_MOST + 1];
-	struct json_object *value;
 
 	while (*template) {
 		size_t n = placeholder(template);
@@ -30,8 +29,20 @@ void tele_expand(struct tele_buf *out, const char *template, struct json_object 
 		if (!n)
 			continue;
 		snprintf(name, sizeof name, "%.*s", (int)n, template + 1);
-		if (json_object_object_get_ex(values, name, &value) && value)
-			tele_buf_str(out, json_object_get_string(value));
+		add(out, name, arg);
 		template += n + 2;
 	}
+}
+
+static void add_member(struct tele_buf *out, const char *name, const void *arg)
+{
+	struct json_object *value;
+
+	if (json_object_object_get_ex((const struct json_object *)arg, name, &value) && value)
+		tele_buf_str(out, json_object_get_string(value));
+}
+
+void tele_expand(struct tele_buf *out, const char *template, struct json_object *values)
+{
+	tele_expand_by(out, template, add_member, values);
 }

@@ -11,4 +11,8 @@ struct json_object;
  */
 void tele_expand(struct tele_buf *out, const char *template, struct json_object *values);
 
+/* The same with each {name} replaced by what add adds to out for it. */
+typedef void tele_expand_add(struct tele_buf *out, const char *name, const void *arg);
+void tele_expand_by(struct tele_buf *out, const char *template, tele_expand_add *add, const void *arg);
+
 #endif

@@ -421,7 +421,7 @@ struct tele_gate *tele_gate_start(const struct tele_conf *conf, const char *prog
     struct tele_metrics *metrics)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_CATALOGUE_HEAD, TELE_STMT_CATALOGUE, TELE_STMT_ADMIT, TELE_STMT_PENDING_ASKED,
-	    TELE_STMT_UPDATE_REJECT};
+	    TELE_STMT_BUTTON_LINE, TELE_STMT_UPDATE_REJECT};
 	struct tele_gate *g = calloc(1, sizeof *g);
 	pthread_condattr_t monotonic;
 

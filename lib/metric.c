@@ -30,6 +30,7 @@ static const struct about {
     [TELE_METRIC_UPDATES_ADMITTED] = {"teleops_updates_admitted_total", COUNTER, {"outcome"}, NULL},
     [TELE_METRIC_UPDATES_REJECTED] = {"teleops_updates_rejected_total", COUNTER, {NULL}, NULL},
     [TELE_METRIC_UPDATES_REFUSED] = {"teleops_updates_refused_total", COUNTER, {"code"}, NULL},
+    [TELE_METRIC_HOOKS] = {"teleops_hook_requests_total", COUNTER, {"outcome"}, NULL},
     [TELE_METRIC_ADMISSION] = {"teleops_admission_seconds", HISTOGRAM, {NULL}, of_latency},
     [TELE_METRIC_BATCH] = {"teleops_admission_batch_size", HISTOGRAM, {NULL}, of_number},
     [TELE_METRIC_CLAIM] = {"teleops_claim_seconds", HISTOGRAM, {NULL}, of_latency},

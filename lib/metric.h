@@ -24,6 +24,7 @@ enum tele_metric {
 	TELE_METRIC_UPDATES_ADMITTED, /* outcome */
 	TELE_METRIC_UPDATES_REJECTED,
 	TELE_METRIC_UPDATES_REFUSED,  /* code */
+	TELE_METRIC_HOOKS,            /* outcome */
 	TELE_METRIC_ADMISSION,        /* seconds */
 	TELE_METRIC_BATCH,            /* updates */
 	TELE_METRIC_CLAIM,            /* seconds */

@@ -16,6 +16,8 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
 	" $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[])", 20},
     [TELE_STMT_PENDING_ASKED] = {"pending_asked", "SELECT command_id, parameter FROM pending_asked($1::bigint, $2::bigint, $3::bigint)", 3},
+    [TELE_STMT_BUTTON_LINE] = {"button_line", "SELECT button_line($1::text)", 1},
+    [TELE_STMT_HOOK_TAKE] = {"hook_take", "SELECT outcome, hook, retry_s FROM hook_take($1::text, $2::jsonb)", 2},
     [TELE_STMT_UPDATE_REJECT] = {"update_reject", "SELECT update_reject($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_NOTIFY] = {"notify", "SELECT pg_notify(c, '') FROM unnest($1::text[]) AS c", 1},
     [TELE_STMT_ENGINE_START] = {"engine_start",
@@ -26,7 +28,7 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_ENGINE_STEP] = {"engine_step",
 	"SELECT what, task_id, attempt, kind, command, program, argv_template, template, args, timeout_s, grace_s, output_limit,"
 	" idempotent, logged, long_running, line, login, person, telegram_id, chat_id, thread_id, message_id, update_id,"
-	" extract(epoch FROM clock_timestamp() - admitted_at) AS waited_s, internal"
+	" extract(epoch FROM clock_timestamp() - admitted_at) AS waited_s, internal, call"
 	" FROM engine_step($1::bigint, $2::bigint, $3::boolean, $4::integer, $5::bigint[], $6::bigint[], $7::text[], $8::text[],"
 	" $9::bigint[], $10::integer[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::timestamptz[], $16::timestamptz[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::boolean[])", 22},
@@ -99,6 +101,27 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_MANAGER_TASK] = MANAGER("task"),
     [TELE_STMT_MANAGER_TASK_ACT] = MANAGER("task_act"),
     [TELE_STMT_MANAGER_TASK_EXPORT] = MANAGER("task_export"),
+    [TELE_STMT_MANAGER_COMMANDS] = MANAGER("commands"),
+    [TELE_STMT_MANAGER_COMMAND] = MANAGER("command"),
+    [TELE_STMT_MANAGER_COMMAND_SAVE] = MANAGER("command_save"),
+    [TELE_STMT_MANAGER_COMMAND_REMOVE] = MANAGER("command_remove"),
+    [TELE_STMT_MANAGER_COMMAND_ACT] = MANAGER("command_act"),
+    [TELE_STMT_MANAGER_GRANTS] = MANAGER("grants"),
+    [TELE_STMT_MANAGER_TRY_COMMAND] = MANAGER("try_command"),
+    [TELE_STMT_MANAGER_TRY] = MANAGER("try"),
+    [TELE_STMT_MANAGER_SCHEDULES] = MANAGER("schedules"),
+    [TELE_STMT_MANAGER_SCHEDULE] = MANAGER("schedule"),
+    [TELE_STMT_MANAGER_SCHEDULE_SAVE] = MANAGER("schedule_save"),
+    [TELE_STMT_MANAGER_SCHEDULE_REMOVE] = MANAGER("schedule_remove"),
+    [TELE_STMT_MANAGER_SCHEDULE_ACT] = MANAGER("schedule_act"),
+    [TELE_STMT_MANAGER_HOOKS] = MANAGER("hooks"),
+    [TELE_STMT_MANAGER_HOOK] = MANAGER("hook"),
+    [TELE_STMT_MANAGER_HOOK_SAVE] = MANAGER("hook_save"),
+    [TELE_STMT_MANAGER_HOOK_REMOVE] = MANAGER("hook_remove"),
+    [TELE_STMT_MANAGER_HOOK_RENEW] = MANAGER("hook_renew"),
+    [TELE_STMT_MANAGER_BACKUP] = MANAGER("backup"),
+    [TELE_STMT_MANAGER_BACKUP_EXPORT] = MANAGER("backup_export"),
+    [TELE_STMT_MANAGER_BACKUP_APPLY] = MANAGER("backup_apply"),
     [TELE_STMT_MANAGER_ENGINES] = MANAGER("engines"),
     [TELE_STMT_MANAGER_ENGINE] = MANAGER("engine"),
     [TELE_STMT_MANAGER_ENGINE_ACT] = MANAGER("engine_act"),

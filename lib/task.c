@@ -10,7 +10,7 @@
 
 enum column {
 	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LONG_RUNNING, LINE, LOGIN, PERSON,
-	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S, INTERNAL
+	TELEGRAM_ID, CHAT_ID, THREAD_ID, MESSAGE_ID, UPDATE_ID, WAITED_S, INTERNAL, CALL
 };
 
 enum { LIVE = 1, RESULTS = 4, ARRAYS = 18 }; /* from p_started on */
@@ -135,6 +135,7 @@ static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *
 		return TELE_NOMEM;
 	if (read_args(PQgetvalue(res, row, ARGS), t) != TELE_OK)
 		return TELE_NOMEM;
+	t->call = PQgetisnull(res, row, CALL) ? NULL : json_tokener_parse(PQgetvalue(res, row, CALL));
 	return tele_array_parse(PQgetvalue(res, row, ARGV), &t->argv, &t->nargv);
 }
 
@@ -189,6 +190,7 @@ void tele_task_release(struct tele_task *t)
 	tele_array_free(t->argv, t->nargv);
 	json_object_put(t->args);
 	json_object_put(t->sealed);
+	json_object_put(t->call);
 	memset(t, 0, sizeof *t);
 }
 

@@ -17,6 +17,7 @@ struct tele_task {
 	size_t nargv;
 	struct json_object *args;   /* texts by parameter name */
 	struct json_object *sealed; /* secret ones, as tele_seal made them; see engine/secrets.h */
+	struct json_object *call;   /* sql, http: what is asked, as command_call() has it; NULL for others */
 	int timeout_s, grace_s;
 	long output_limit; /* bytes */
 	bool idempotent;

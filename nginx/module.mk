@@ -11,4 +11,4 @@ nginx/teleops.conf: nginx/teleops.conf.in Makefile
 		-e 's|@webhook_listen@|8443|' -e 's|@admin_listen@|443|' -e 's|@admin_name@|_|' \
 		-e 's|@certificate@|$(sysconfdir)/teleops/cert.pem|' -e 's|@certificate_key@|$(sysconfdir)/teleops/key.pem|' \
 		-e 's|@networks@|$(nginxdir)/telegram-networks.conf|' -e 's|@fastcgi_params@|$(nginxdir)/teleops_fastcgi_params|' \
-		-e 's|@static_dir@|$(staticdir)|' $(srcdir)/nginx/teleops.conf.in > $@.new && mv $@.new $@
+		-e 's|@access_log@|/var/log/nginx/access.log|' -e 's|@static_dir@|$(staticdir)|' $(srcdir)/nginx/teleops.conf.in > $@.new && mv $@.new $@

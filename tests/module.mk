@@ -1,6 +1,7 @@
 # Unit tests, by what they test: libteleops first, then what the daemons keep to themselves. They need no database.
 if HAVE_CMOCKA
 UNIT_TESTS = \
+	tests/unit/test_alert \
 	tests/unit/test_array \
 	tests/unit/test_buf \
 	tests/unit/test_catalogue \
@@ -22,6 +23,8 @@ UNIT_TESTS = \
 	tests/unit/test_seal \
 	tests/unit/test_request \
 	tests/unit/test_session \
+	tests/unit/test_statement \
+	tests/unit/test_table \
 	tests/unit/test_schedule \
 	tests/unit/test_secret \
 	tests/unit/test_task \
@@ -37,6 +40,9 @@ check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
 
+tests_unit_test_alert_SOURCES = tests/unit/test_alert.c
+tests_unit_test_alert_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_alert_LDADD = $(UNIT_LDADD)
 tests_unit_test_array_SOURCES = tests/unit/test_array.c
 tests_unit_test_array_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_array_LDADD = $(UNIT_LDADD)
@@ -64,7 +70,7 @@ tests_unit_test_decide_LDADD = $(UNIT_LDADD)
 tests_unit_test_expand_SOURCES = tests/unit/test_expand.c
 tests_unit_test_expand_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_expand_LDADD = $(UNIT_LDADD)
-tests_unit_test_form_SOURCES = tests/unit/test_form.c cgi/manager/field.c cgi/manager/page.c cgi/manager/request.c
+tests_unit_test_form_SOURCES = tests/unit/test_form.c cgi/manager/field.c cgi/manager/page.c cgi/manager/request.c cgi/manager/parts.c
 tests_unit_test_form_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_form_LDADD = $(UNIT_LDADD)
 tests_unit_test_json_SOURCES = tests/unit/test_json.c
@@ -94,9 +100,15 @@ tests_unit_test_pattern_LDADD = $(UNIT_LDADD)
 tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
 tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_seal_LDADD = $(UNIT_LDADD)
-tests_unit_test_request_SOURCES = tests/unit/test_request.c cgi/manager/request.c
+tests_unit_test_request_SOURCES = tests/unit/test_request.c cgi/manager/request.c cgi/manager/parts.c
 tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_request_LDADD = $(UNIT_LDADD)
+tests_unit_test_statement_SOURCES = tests/unit/test_statement.c
+tests_unit_test_statement_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_statement_LDADD = $(UNIT_LDADD)
+tests_unit_test_table_SOURCES = tests/unit/test_table.c engine/table.c
+tests_unit_test_table_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_table_LDADD = $(UNIT_LDADD)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(UNIT_LDADD)
@@ -135,4 +147,4 @@ tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/upgrade
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/browser tests/upgrade

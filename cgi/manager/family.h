@@ -53,6 +53,8 @@ struct inline_table {
 	int most;
 };
 
+struct form;
+
 struct family {
 	const char *path;
 	const char *area;
@@ -67,6 +69,11 @@ struct family {
 	const char *const *actions; /* names that act may be called with, to a NULL */
 	const struct field *fields; /* to a name NULL */
 	const struct inline_table *inlines; /* to a name NULL */
+	/*
+	 * For what teleops apply can declare: what was typed as a document (declare.h); base is what get has as "declared". The document is
+	 * checked as a file would be, and goes to save with the values.
+	 */
+	struct json_object *(*declare)(struct form *form, struct json_object *base);
 	bool not_cloned, not_made; /* has no such page */
 };
 

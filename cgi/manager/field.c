@@ -283,7 +283,8 @@ static struct json_object *shown_field(const struct field *d, const char *contro
 	page_set_bool(o, "needed", d->flags & FIELD_REQUIRED);
 	page_set_bool(o, "required", d->flags & FIELD_REQUIRED);
 	page_set(o, "most", d->most ? json_object_new_int64(d->most) : NULL);
-	page_set(o, "choices", d->type == FIELD_CHOICE || d->type == FIELD_MANY ? shown_choices(choices, value) : NULL);
+	/* Those of a text are proposals. */
+	page_set(o, "choices", d->type == FIELD_CHOICE || d->type == FIELD_MANY || (d->type == FIELD_TEXT && choices) ? shown_choices(choices, value) : NULL);
 	page_set(o, "is", json_object_new_object());
 	if (d->type == FIELD_CHOICE && value)
 		page_set_bool(page_get(o, "is"), json_object_get_string(value), true);

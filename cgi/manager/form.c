@@ -1,6 +1,9 @@
 /* Forms: one object of a family made, looked at, changed, made another of, removed; and its history. */
 #include "cgi/manager/form.h"
 
+#include "cgi/manager/declare.h"
+#include "cgi/manager/lines.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +129,25 @@ static enum tele_err saved(struct visit *v, struct json_object *said)
 	return rc;
 }
 
+/* What was typed as a document, for a family that is declared. */
+static enum tele_err declare(struct visit *v, struct form *form, struct json_object *input)
+{
+	struct json_object *document = NULL;
+	enum tele_err rc = get(v, v->id, &document);
+
+	if (rc == TELE_OK)
+		rc = declare_typed(family_of(v), form, page_get(document, "declared"), input);
+	json_object_put(document);
+	return rc;
+}
+
+static bool take_refusal(const struct visit *v, struct form *form, struct json_object *said)
+{
+	bool refused = form_take_errors(form, said);
+
+	return declare_take_problems(family_of(v), form, said) || refused;
+}
+
 static enum tele_err save(struct visit *v, struct form *form)
 {
 	struct json_object *input = input_of(v->id), *said = NULL;
@@ -134,11 +156,13 @@ static enum tele_err save(struct visit *v, struct form *form)
 	page_set(input, "values", json_object_get(form->values));
 	if (*v->id)
 		page_set(input, "version", json_object_new_int64(strtoll(request_get(&v->in.form, "version"), NULL, 10)));
-	rc = page_ask(v, family_of(v)->save, input, &said);
+	rc = family_of(v)->declare ? declare(v, form, input) : TELE_OK;
+	if (rc == TELE_OK && !form_has_errors(form))
+		rc = lines_ask(v, family_of(v)->save, input, &said);
 	json_object_put(input);
 	if (rc != TELE_OK)
 		return rc;
-	if (form_take_errors(form, said) || page_get(said, "conflict"))
+	if (!said || take_refusal(v, form, said) || page_get(said, "conflict"))
 		rc = show_again(v, form, page_get(said, "conflict"), 0);
 	else
 		rc = saved(v, said);
@@ -158,7 +182,7 @@ static enum tele_err take(struct visit *v)
 		form.errors = json_object_new_object();
 		rc = show_again(v, &form, NULL, MORE_ROWS);
 	} else {
-		rc = form_has_errors(&form) ? show_again(v, &form, NULL, 0) : save(v, &form);
+		rc = form_has_errors(&form) && !family_of(v)->declare ? show_again(v, &form, NULL, 0) : save(v, &form);
 	}
 	form_release(&form);
 	return rc;

@@ -117,7 +117,7 @@ enum tele_err page_ask(struct visit *v, enum tele_stmt stmt, struct json_object 
 	if (rc == TELE_OK)
 		rc = parse(res, out);
 	else
-		tele_log(rc == TELE_DB ? TELE_ERROR : TELE_WARN, "not_answered", tele_str("statement", tele_stmt_text(stmt)->name),
+		tele_log(rc == TELE_DB || rc == TELE_SYSTEM ? TELE_ERROR : TELE_WARN, "not_answered", tele_str("statement", tele_stmt_text(stmt)->name),
 		    tele_str("path", v->in.path), tele_str("error", tele_buf_text(&why)));
 	PQclear(res);
 	json_object_put(who);

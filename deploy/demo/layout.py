@@ -6,7 +6,7 @@ import shlex
 import zlib
 
 SERVICE_USERS = {"telebot": "teleops-bot", "telemanager": "teleops-manager", "teleengine": "teleops-engine", "telesender": "teleops-sender",
-                 "command": "teleops-cmd"}
+                 "command": "teleops-cmd", "http": "teleops-http"}
 ROLES = {"teleops-bot": ["teleops_bot"], "teleops-manager": ["teleops_manager"], "teleops-sender": ["teleops_sender"],
          "teleops-engine": ["teleops_engine", "teleapp_reader", "teleapp_writer"]}
 TELEGRAM = "https://api.telegram.org"
@@ -14,7 +14,7 @@ TELEGRAM = "https://api.telegram.org"
 OWN = {"TELEOPS_DEMO_DIR", "TELEOPS_DEMO_POLL", "TELEOPS_DEMO_TELEBOTS", "TELEOPS_WEBHOOK_PORT", "TELEOPS_ADMIN_PORT", "TELEOPS_CHAT_PORT", "TELEOPS_BOT_TOKEN", "TELEOPS_BOT_TOKEN_FILE",
        "TELEOPS_WEBHOOK_SECRET", "TELEOPS_WEBHOOK_SECRET_FILE", "TELEOPS_API_BASE", "TELEOPS_DATABASE", "TELEOPS_APP_DATABASE", "TELEOPS_CONFIG",
        "TELEOPS_EXEC_DIR", "TELEOPS_RUN_DIR", "TELEOPS_WORK_DIR", "TELEOPS_SCHEMA_DIR", "TELEOPS_TEMPLATE_DIR", "TELEOPS_ADMIN_PASSWORD",
-       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER", "TELEOPS_BOT_SOCKET",
+       "TELEOPS_METRICS_TOKEN", "TELEOPS_METRICS_TOKEN_FILE", "TELEOPS_ENGINE_USER", "TELEOPS_COMMAND_USER", "TELEOPS_HTTP_USER", "TELEOPS_CONNECTION_DIR", "TELEOPS_CALL_PROGRAM", "TELEOPS_BOT_SOCKET",
        "TELEOPS_MANAGER_SOCKET", "TELEOPS_SECRET_PUBLIC_KEY", "TELEOPS_SECRET_KEY_FILE", "TELEOPS_CERTIFICATE", "TELEOPS_WEBHOOK_URL"}
 
 
@@ -47,9 +47,11 @@ class Layout:
         self.nginx, self.work = os.path.join(self.dir, "nginx"), os.path.join(self.dir, "work")
         # An engine runs nothing that lies below a directory others may write in.
         self.exec_dir = os.path.join(self.dir if is_safe(self.dir) else f"/var/lib/teleops-demo-exec-{self.short}", "exec")
+        self.connections, self.telecall = (os.path.join(os.path.dirname(self.exec_dir), n) for n in ("connections", "telecall"))
         self.cert, self.key = os.path.join(self.tls, "cert.pem"), os.path.join(self.tls, "key.pem")
         self.env_file = os.path.join(self.dir, "demo.env")
         self.kept = self.read_env()
+        self.first_alert = False
 
     def read_env(self):
         """What a former start chose: passwords and secrets stay the same until --reset."""
@@ -151,7 +153,7 @@ class Layout:
 
     def common(self):
         """Settings of all programs of this demo; no secrets."""
-        return {"TELEOPS_CONFIG": "/dev/null", "TELEOPS_API_BASE": self.api_base, "TELEOPS_EXEC_DIR": self.exec_dir, "TELEOPS_WORK_DIR": self.work,
+        return {"TELEOPS_CONFIG": "/dev/null", "TELEOPS_API_BASE": self.api_base, "TELEOPS_EXEC_DIR": self.exec_dir, "TELEOPS_CONNECTION_DIR": self.connections, "TELEOPS_CALL_PROGRAM": self.telecall, "TELEOPS_WORK_DIR": self.work,
                 "TELEOPS_RUN_DIR": os.path.join(self.sockets, "engine"), "TELEOPS_SCHEMA_DIR": os.path.join(self.app, "usr/share/teleops/schema"),
                 "TELEOPS_TEMPLATE_DIR": os.path.join(self.app, "usr/share/teleops/templates"), **self.passed_on()}
 

@@ -107,6 +107,13 @@ def programs(at):
         own = os.path.join(at.exec_dir, name)
         shutil.copyfile(os.path.join(HERE, name), own)
         os.chmod(own, 0o755)
+    directory(at.connections, 0o755)
+    own = os.path.join(at.connections, "teleops")
+    with open(own, "w", encoding="utf-8") as f:
+        f.write(f"# TeleOps itself, for /health\nurl = https://127.0.0.1:{at.admin_port}\nca_file = {at.cert}\n")
+    os.chmod(own, 0o644)
+    shutil.copyfile(os.path.join(at.app, "usr/libexec/teleops/telecall"), at.telecall)
+    os.chmod(at.telecall, 0o755)
 
 
 def cluster(at):
@@ -154,7 +161,7 @@ def web_user():
 def nginx(at):
     conf = os.path.join(at.app, "usr/share/teleops/nginx")
     words = {"bot_socket": f"{at.sockets}/telebot.sock", "manager_socket": f"{at.sockets}/telemanager.sock", "admin_name": "_",
-             "webhook_listen": f"127.0.0.1:{at.webhook_port}", "admin_listen": f"127.0.0.1:{at.admin_port}", "certificate": at.cert,
+             "access_log": f"{at.log}/access.log", "webhook_listen": f"127.0.0.1:{at.webhook_port}", "admin_listen": f"127.0.0.1:{at.admin_port}", "certificate": at.cert,
              "certificate_key": at.key, "networks": f"{conf}/telegram-networks.conf", "fastcgi_params": f"{conf}/teleops_fastcgi_params",
              "static_dir": os.path.join(at.app, "usr/share/teleops/static")}
     with open(os.path.join(at.app, "demo/teleops.conf.in"), encoding="utf-8") as f:

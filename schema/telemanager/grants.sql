@@ -24,7 +24,7 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION metric_add TO teleops_bot, teleops_engine, teleops_sender, teleops_manager;
 
 -- TeleBot, inbound.
-GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pending_asked TO teleops_bot;
+GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pending_asked, hook_take, button_line TO teleops_bot;
 
 -- TeleEngine.
 GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor, schedules_run, schedule_unchecked, schedule_checked,

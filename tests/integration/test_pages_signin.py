@@ -1,13 +1,11 @@
 """Signing in to the pages: who gets in, who is slowed down, what a session is worth."""
 import base64
 import hashlib
-import hmac
 import re
-import struct
 import time
 
 import pytest
-from browser import Browser
+from browser import Browser, code_of
 
 PASSWORD = "correct horse battery"
 
@@ -338,13 +336,6 @@ def test_times_are_shown_in_ones_own_zone(stack, carl):
 
 
 # -- the second factor
-
-def code_of(secret, at=None):
-    count = int((at or time.time()) // 30)
-    mac = hmac.new(secret, struct.pack(">Q", count), hashlib.sha1).digest()
-    at = mac[-1] & 15
-    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** 6:06d}"
-
 
 def set_up(browser):
     """(secret, recovery codes, the code that was used)."""

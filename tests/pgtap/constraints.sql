@@ -24,6 +24,10 @@ INSERT INTO signin_pace (key) VALUES ('\x01');
 INSERT INTO totp_recovery (user_id, code_hash) VALUES (pg_temp.user_id('ada'), '\x01');
 INSERT INTO web_device (id_hash, user_id) VALUES ('\x01', pg_temp.user_id('ada'));
 INSERT INTO button (token, kind, expires_at) VALUES ('t', 'cancel', now());
+INSERT INTO hook (name, chat_id, token_hash) VALUES ('one', 4001, sha256('x'));
+INSERT INTO hook_button (hook_id, position, command_id) SELECT id, 1, pg_temp.command_id('run') FROM hook;
+INSERT INTO hook_pace (hook_id) SELECT id FROM hook;
+INSERT INTO alert (hook_id, key, state, chat_id, outbox_id) SELECT id, 'k', 'firing', 4001, 7 FROM hook;
 INSERT INTO web_session (id_hash, user_id, csrf_hash, expires_at) VALUES ('\x01', pg_temp.user_id('ada'), '', now());
 INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
@@ -121,6 +125,21 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_priority_check', $$INSERT INTO command (name, kind, priority) VALUES ('x', 'text', -101)$$),
 	('command_concurrency_check', $$INSERT INTO command (name, kind, concurrency) VALUES ('x', 'text', 0)$$),
 	('command_descriptions_check', $$INSERT INTO command (name, kind, descriptions) VALUES ('x', 'text', '["de"]')$$),
+	('command_connection_check', $$INSERT INTO command (name, kind, connection) VALUES ('x', 'text', '../etc')$$),
+	('command_connection_check', $$INSERT INTO command (name, kind, connection) VALUES ('x', 'text', repeat('x', 33))$$),
+	('command_row_limit_check', $$INSERT INTO command (name, kind, row_limit) VALUES ('x', 'text', 0)$$),
+	('command_row_limit_check', $$INSERT INTO command (name, kind, row_limit) VALUES ('x', 'text', 100001)$$),
+	('command_method_check', $$INSERT INTO command (name, kind, method) VALUES ('x', 'text', 'CONNECT')$$),
+	('command_path_check', $$INSERT INTO command (name, kind, path) VALUES ('x', 'text', 'http://elsewhere/')$$),
+	('command_path_check', $$INSERT INTO command (name, kind, path) VALUES ('x', 'text', '/a b')$$),
+	('command_headers_check', $$INSERT INTO command (name, kind, headers) VALUES ('x', 'text', '["a"]')$$),
+	('command_expect_check', $$INSERT INTO command (name, kind, expect) VALUES ('x', 'text', '{200,99}')$$),
+	('command_expect_check', $$INSERT INTO command (name, kind, expect) VALUES ('x', 'text', '{600}')$$),
+	('command_pointer_check', $$INSERT INTO command (name, kind, pointer) VALUES ('x', 'text', 'a')$$),
+	('command_sql', $$INSERT INTO command (name, kind, statement) VALUES ('x', 'sql', 'SELECT 1')$$),
+	('command_sql', $$INSERT INTO command (name, kind, connection) VALUES ('x', 'sql', 'teleapp')$$),
+	('command_http', $$INSERT INTO command (name, kind, path) VALUES ('x', 'http', '/')$$),
+	('command_http', $$INSERT INTO command (name, kind, connection) VALUES ('x', 'http', 'web')$$),
 	('command_approvers', $$INSERT INTO command (name, kind, approvals) VALUES ('x', 'text', 1)$$),
 	('command_approver_role_id_fkey', $$INSERT INTO command (name, kind, approvals, approver_role_id) VALUES ('x', 'text', 1, 0)$$),
 	('command_queue_fkey', $$INSERT INTO command (name, kind, queue) VALUES ('x', 'text', 'nowhere')$$),
@@ -141,12 +160,16 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_parameter_secret', $$INSERT INTO command_parameter (command_id, position, name, type, secret, default_value) SELECT id, 9, 'x', 'text', true, 'd' FROM command$$),
 	('choice_list_pkey', $$INSERT INTO choice_list (command_id) SELECT command_id FROM choice_list$$),
 	('choice_list_command_id_fkey', $$INSERT INTO choice_list (command_id) VALUES (0)$$),
-	('role_command_role_id_command_id_constraints_chat_id_key', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
+	('role_command_once', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
 		SELECT role_id, command_id, constraints, chat_id FROM role_command WHERE chat_id IS NULL$$),
 	('role_command_constraints_check', $$INSERT INTO role_command (role_id, command_id, constraints) SELECT r.id, c.id, '[]' FROM role r, command c$$),
+	('role_command_hours', $$INSERT INTO role_command (role_id, command_id, hours) SELECT r.id, c.id, 'mon-fri 8-18' FROM role r, command c$$),
 	('role_command_role_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT 0, id FROM command$$),
 	('role_command_command_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT id, 0 FROM role$$),
 	('chat_pkey', $$INSERT INTO chat (chat_id, type) VALUES (4001, 'private')$$),
+	('chat_policy_one_check', $$INSERT INTO chat_policy (one) VALUES (false)$$),
+	('chat_policy_pkey', $$INSERT INTO chat_policy (one) VALUES (true)$$),
+	('command_answer_check', $$UPDATE command SET answer = 'nowhere'$$),
 	('chat_type_check', $$INSERT INTO chat (chat_id, type) VALUES (1, 'secret')$$),
 	-- work
 	('engine_name_key', $$INSERT INTO engine (name) VALUES ('one')$$),
@@ -171,6 +194,27 @@ INSERT INTO refusal (by, statement) VALUES
 	('button_pkey', $$INSERT INTO button SELECT * FROM button$$),
 	('button_kind_check', $$UPDATE button SET kind = 'explode'$$),
 	('button_pending_id_fkey', $$UPDATE button SET pending_id = 0$$),
+	('button_alert_id_fkey', $$UPDATE button SET alert_id = 0$$),
+	('button_command_id_fkey', $$UPDATE button SET command_id = 0$$),
+	('hook_name_check', $$UPDATE hook SET name = E'two\nlines'$$),
+	('hook_name_key', $$INSERT INTO hook (name, chat_id) SELECT name, chat_id FROM hook$$),
+	('hook_token_check', $$UPDATE hook SET token_hash = '\x01'$$),
+	('hook_token_hash_key', $$INSERT INTO hook (name, chat_id, token_hash) SELECT 'two', chat_id, token_hash FROM hook$$),
+	('hook_chat_check', $$UPDATE hook SET chat_id = 0$$),
+	('hook_rate_check', $$UPDATE hook SET rate = 0$$),
+	('hook_forget_check', $$UPDATE hook SET forget_h = 0$$),
+	('hook_button_pkey', $$INSERT INTO hook_button SELECT * FROM hook_button$$),
+	('hook_button_hook_id_fkey', $$UPDATE hook_button SET hook_id = 0$$),
+	('hook_button_command_id_fkey', $$UPDATE hook_button SET command_id = 0$$),
+	('hook_button_label_check', $$UPDATE hook_button SET label = E'two\nlines'$$),
+	('hook_button_args_check', $$UPDATE hook_button SET args = '[]'$$),
+	('hook_button_labels_check', $$UPDATE hook_button SET labels = '[]'$$),
+	('hook_pace_pkey', $$INSERT INTO hook_pace SELECT * FROM hook_pace$$),
+	('alert_hook_id_fkey', $$UPDATE alert SET hook_id = 0$$),
+	('alert_state_check', $$UPDATE alert SET state = 'loud', closed_at = now()$$),
+	('alert_closed_check', $$UPDATE alert SET closed_at = now()$$),
+	('alert_open', $$INSERT INTO alert (hook_id, key, state, chat_id) SELECT hook_id, key, 'note', chat_id FROM alert$$),
+	('alert_outbox', $$INSERT INTO alert (hook_id, key, state, chat_id, outbox_id) SELECT hook_id, 'l', 'note', chat_id, outbox_id FROM alert$$),
 	('signing_key_pkey', $$INSERT INTO signing_key SELECT * FROM signing_key$$),
 	('signing_key_one_check', $$UPDATE signing_key SET one = false$$),
 	('schedule_name_check', $$UPDATE schedule SET name = E'two\nlines'$$),

@@ -103,6 +103,9 @@ BEGIN
 	IF chore_due('menus', '2 seconds') AND (chore_due('menus of all', '1 minute') OR EXISTS (SELECT FROM rights_version WHERE menus < version)) THEN
 		PERFORM menus_refresh(100);
 	END IF;
+	IF chore_due('alerts', '1 minute') THEN
+		PERFORM alerts_forget();
+	END IF;
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);
 	END IF;

@@ -12,6 +12,8 @@ LANGUAGE sql IMMUTABLE AS $$
 		('teleops_admission_batch_size', 'histogram', '{}', 'Updates admitted in one transaction'),
 		('teleops_updates_rejected_kept', 'gauge', '{}', 'Rows in update_rejected, counted up to 10000'),
 		('teleops_join_requests', 'gauge', '{}', 'Strangers who wait for an administrator, counted up to 10000'),
+		('teleops_hook_requests_total', 'counter', '{outcome}', 'Requests to hooks, by what became of them; bad: not understood, away: the database was'),
+		('teleops_alerts', 'gauge', '{hook}', 'Alerts that are open, by hook'),
 		('teleops_pending', 'gauge', '{state}', 'Requests that wait for a person, by what they wait for, counted up to 10000'),
 		('teleops_tasks', 'gauge', '{queue,state}', 'Unfinished tasks by queue and state, the oldest 100000 counted'),
 		('teleops_tasks_oldest_seconds', 'gauge', '{queue,state}', 'Age of the oldest unfinished task by queue and state'),
@@ -125,6 +127,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enabl
 	UNION ALL SELECT 'teleops_outbox_dead', '', count(*) FROM (SELECT FROM outbox_dead LIMIT 10000) d
 	UNION ALL SELECT 'teleops_updates_rejected_kept', '', count(*) FROM (SELECT FROM update_rejected LIMIT 10000) r
 	UNION ALL SELECT 'teleops_join_requests', '', count(*) FROM (SELECT FROM join_request WHERE state = 'pending' LIMIT 10000) j
+	UNION ALL SELECT 'teleops_alerts', metric_label('hook', h.name), (SELECT count(*) FROM (SELECT FROM alert a WHERE a.hook_id = h.id AND a.closed_at IS NULL LIMIT 10000) n) FROM hook h
 	UNION ALL SELECT 'teleops_pending', metric_label('state', s.state), count(p.state)
 	FROM unnest(ARRAY['asking', 'confirming', 'approving', 'fetching']) AS s(state) LEFT JOIN (SELECT state FROM pending LIMIT 10000) p USING (state) GROUP BY s.state
 	UNION ALL SELECT 'teleops_history_default_rows', '', count(*) FROM (SELECT FROM task_history_default LIMIT 1000) h

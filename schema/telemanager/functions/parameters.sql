@@ -201,9 +201,17 @@ BEGIN
 		FROM command c JOIN command_parameter p ON p.command_id = c.id
 		WHERE c.id = which AND p.secret AND c.kind = 'text' AND strpos(c.template, '{' || p.name || '}') > 0
 		UNION ALL
+		SELECT format('command %s: the secret %s must not stand in path, which servers note in their logs', c.name, p.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id
+		WHERE c.id = which AND p.secret AND c.kind = 'http' AND strpos(c.path, '{' || p.name || '}') > 0
+		UNION ALL
 		SELECT format('command %s: a grant cannot hold values of the secret %s', c.name, p.name)
 		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN role_command g ON g.command_id = c.id
 		WHERE c.id = which AND p.secret AND g.constraints ? p.name
+		UNION ALL
+		SELECT format('command %s: a hook''s button cannot hold a value of the secret %s', c.name, p.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN hook_button b ON b.command_id = c.id
+		WHERE c.id = which AND p.secret AND b.args ? p.name
 		UNION ALL
 		SELECT format('command %s gives the choices of another, so it must take no arguments and run without being confirmed or approved', c.name)
 		FROM command c

@@ -48,19 +48,27 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION word_quoted(text) IS 'An argument as a shell would need it written, so that a reader sees where each begins and ends';
 
+CREATE OR REPLACE FUNCTION command_call_text(c command) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT CASE c.kind
+		WHEN 'sql' THEN concat_ws(' ', c.kind, c.connection, CASE WHEN c.writes THEN say('resolved_writes') END) || E'\n' || c.statement
+		WHEN 'http' THEN concat_ws(E'\n', concat_ws(' ', c.method, c.connection || c.path), nullif(c.headers, '{}')::text, c.body::text) END
+$$;
+COMMENT ON FUNCTION command_call_text(command) IS 'What a command of kind sql or http asks, to be read; null for others';
+
 CREATE OR REPLACE FUNCTION command_resolved(p_command bigint, p_args jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
 		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
 			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
-		ELSE c.kind END
+		ELSE coalesce(command_call_text(c), c.kind) END
 		-- Of a program its arguments tell all but the secrets.
 		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
 			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name AND (c.kind <> 'exec' OR p.secret)), '')
 		|| E'\n' || say('resolved_where', jsonb_build_object('queue', c.queue, 'timeout', c.timeout_s))
 	FROM command c WHERE c.id = p_command
 $$;
-COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, or the values of its parameters';
+COMMENT ON FUNCTION command_resolved(bigint, jsonb) IS 'What a run does, in full: program and arguments, statement or request, and the values of its parameters';
 
 CREATE OR REPLACE FUNCTION button_make(p_kind text, p_pending bigint, p_telegram_id bigint, p_value text, p_expires timestamptz, p_task bigint) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -233,7 +241,7 @@ BEGIN
 	IF NOT (c.enabled AND (SELECT u.enabled FROM app_user u WHERE u.id = p.user_id) AND may_run(p.user_id, c.id, p.chat_id, p.args)) THEN
 		PERFORM pending_note(p, 'refused', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
-		RETURN say(CASE WHEN may_see(p.user_id, c.id, p.chat_id) THEN 'refused_value' ELSE 'refused' END, jsonb_build_object('command', c.name));
+		RETURN refusal_text(p.user_id, c.id, p.chat_id, p.args);
 	ELSIF p.digest IS NOT NULL AND p.digest <> command_digest(p.command_id, p.user_id, p.args) THEN
 		PERFORM pending_note(p, 'changed meanwhile', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
@@ -442,6 +450,8 @@ BEGIN
 		RETURN say('button_old');
 	END IF;
 	CASE b.kind
+	WHEN 'command' THEN
+		RETURN left(alert_press(r, b), 200);
 	WHEN 'cancel' THEN
 		RETURN left(coalesce(task_cancel(r.user_id, b.task_id), say('cancel_done', jsonb_build_object('task', b.task_id))), 200);
 	WHEN 'approve', 'reject' THEN
@@ -488,7 +498,8 @@ BEGIN
 	WHEN 'cancel' THEN RETURN ARRAY(SELECT t.chat_id FROM task t WHERE t.id = number_of(r.extra));
 	WHEN 'approve', 'reject' THEN SELECT * INTO p FROM pending x WHERE x.id = number_of(r.extra);
 	WHEN 'callback' THEN SELECT x.* INTO p FROM button b JOIN pending x ON x.id = b.pending_id WHERE b.token = r.reply;
-		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply);
+		RETURN p.chat_id || approver_chats(p.command_id, p.user_id) || ARRAY(SELECT t.chat_id FROM button b JOIN task t ON t.id = b.task_id WHERE b.token = r.reply)
+			|| (SELECT approver_chats(b.command_id, r.user_id) FROM button b WHERE b.token = r.reply AND b.kind = 'command');
 	WHEN 'run', 'ask' THEN RETURN approver_chats(r.command_id, r.user_id);
 	WHEN 'answer' THEN RETURN (SELECT approver_chats(x.command_id, x.user_id) FROM pending x
 		WHERE x.state = 'asking' AND x.telegram_id = r.from_id AND x.chat_id = r.chat_id AND x.thread_id = r.thread_id);

@@ -1,8 +1,9 @@
-#include "cli/document.h"
+#include "lib/document.h"
 
 #include "lib/cmdline.h"
 #include "lib/decimal.h"
 #include "lib/parameter.h"
+#include "lib/statement.h"
 
 #include <json-c/json.h>
 #include <stdarg.h>
@@ -11,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum type { TEXT, INTEGER, NUMBER, BOOLEAN, TEXTS, INTEGERS, OBJECTS, OBJECT, SCALAR, LIMIT };
+enum type { TEXT, INTEGER, NUMBER, BOOLEAN, TEXTS, INTEGERS, OBJECTS, OBJECT, SCALAR, LIMIT, ANY };
 
 static const char *const type_names[] = {"a text", "a whole number", "a number", "true or false", "a list of texts", "a list of whole numbers",
-    "a list of objects", "an object", "a text, a number, true or false", "a number, or a text for a duration or date"};
+    "a list of objects", "an object", "a text, a number, true or false", "a number, or a text for a duration or date", "any JSON"};
 
 /* One key of one kind of object. for TEXT least and most are lengths in characters, for numbers values. */
 struct key {
@@ -69,10 +70,20 @@ static const struct key command_keys[] = {
     {"description", TEXT, false, 0, 256, NULL, "\"\"", "one line for menus and /help"},
     {"descriptions", OBJECT, false, 0, 0, NULL, "{}", "the description in other languages, for menus: {\"de\": \"Neu starten\"}"},
     {"detail", TEXT, false, 0, 4000, "", "\"\"", "more, for /help NAME"},
-    {"kind", TEXT, true, 1, 16, NULL, "", "exec or text"},
+    {"kind", TEXT, true, 1, 16, NULL, "", "exec, text, sql or http"},
     {"program", TEXT, false, 1, 255, NULL, "", "exec: file name within exec_dir"},
     {"args", TEXTS, false, 0, 32768, "", "[]", "exec: arguments, {parameter} is replaced within one"},
     {"template", TEXT, false, 1, 32768, "", "", "text: the answer; {parameter} and {user} are replaced"},
+    {"connection", TEXT, false, 1, 32, LOWER DIGITS "_-", "", "sql, http: name of a file in connection_dir of the engines"},
+    {"statement", TEXT, false, 1, 32768, "", "", "sql: one statement; {parameter} is a bound value"},
+    {"writes", BOOLEAN, false, 0, 0, NULL, "false", "sql: as the connection's writer; else it can only read"},
+    {"row_limit", INTEGER, false, 1, 100000, NULL, "1000", "sql: rows shown at most"},
+    {"method", TEXT, false, 1, 8, NULL, "\"GET\"", "http: GET, HEAD, POST, PUT, PATCH or DELETE"},
+    {"path", TEXT, false, 1, 4096, NULL, "", "http: what follows the connection's url; {parameter} is URL-encoded"},
+    {"headers", OBJECT, false, 0, 0, NULL, "{}", "http: headers by name; {parameter} is replaced"},
+    {"body", ANY, false, 0, 0, NULL, "none", "http: JSON; {parameter} is replaced within its texts"},
+    {"expect", INTEGERS, false, 100, 599, NULL, "[]", "http: statuses that are a success; none: 200 to 299"},
+    {"pointer", TEXT, false, 1, 1000, NULL, "", "http: JSON Pointer to what is shown of the answer"},
     {"parameters", OBJECTS, false, 0, 64, NULL, "[]", "what is asked for, in order"},
     {"timeout_s", INTEGER, false, 1, 604800, NULL, "60", "ended after so many seconds"},
     {"grace_s", INTEGER, false, 0, 3600, NULL, "5", "seconds between TERM and KILL"},
@@ -89,6 +100,7 @@ static const struct key command_keys[] = {
     {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
     {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
     {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
+    {"answer", TEXT, false, 1, 16, NULL, "\"chat\"", "where results go: chat; private: to the person alone, wherever they asked"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
 };
@@ -112,6 +124,14 @@ static const struct key grant_keys[] = {
     {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
     {"constraints", OBJECT, false, 0, 0, NULL, "{}", "values allowed by parameter: {\"env\": [\"staging\"]}"},
     {"chat_id", INTEGER, false, -IDS, IDS, NULL, "any", "only in this chat"},
+    {"hours", TEXT, false, 0, 64, NULL, "\"\"", "only then: \"mon-fri 08:00-18:00\", \"sat,sun\", \"22:00-06:00\""},
+    {"timezone", TEXT, false, 1, 64, NULL, "\"UTC\"", "zone in which the hours are read, as Europe/Berlin"},
+    {0},
+};
+
+static const struct key chat_keys[] = {
+    {"chat_id", INTEGER, true, -IDS, -1, NULL, "", "a group or channel, by its number"},
+    {"allowed", BOOLEAN, false, 0, 0, NULL, "true", "false: nothing but /id is answered there"},
     {0},
 };
 
@@ -125,6 +145,24 @@ static const struct key schedule_keys[] = {
     {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic it goes to"},
     {"missed", TEXT, false, 1, 8, NULL, "\"skip\"", "what becomes of runs missed by more than a minute: skip, once or all"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: rests"},
+    {0},
+};
+
+static const struct key hook_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"chat_id", INTEGER, true, -IDS, IDS, NULL, "", "where its alerts go"},
+    {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic they go to"},
+    {"rate", INTEGER, false, 1, 6000, NULL, "60", "how many requests it takes a minute"},
+    {"forget_h", INTEGER, false, 1, 2160, NULL, "72", "an alert not repeated for so many hours is closed"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: takes nothing"},
+    {"buttons", OBJECTS, false, 0, 64, NULL, "[]", "commands that its alerts offer to run"},
+    {0},
+};
+static const struct key button_keys[] = {
+    {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
+    {"args", OBJECT, false, 0, 0, NULL, "{}", "its arguments: {\"path\": \"{mountpoint}\"}; {label} is that label of the alert"},
+    {"when", OBJECT, false, 0, 0, NULL, "{}", "only for alerts with these labels: {\"alertname\": \"Disk*\"}"},
+    {"text", TEXT, false, 0, 60, NULL, "\"\"", "what the button says; else the command line"},
     {0},
 };
 
@@ -215,6 +253,8 @@ static bool has_type(struct json_object *v, enum type type)
 		return json_object_is_type(v, json_type_string) || json_object_is_type(v, json_type_boolean) || is_number(v, NUMBER);
 	case LIMIT:
 		return json_object_is_type(v, json_type_string) || is_number(v, NUMBER);
+	case ANY:
+		return true;
 	}
 	return false;
 }
@@ -455,19 +495,26 @@ static struct json_object *find_parameter(struct json_object *parameters, const 
 	return NULL;
 }
 
+enum place { ARGUMENT, ANSWER, PATH, VALUE };
+
+/* Why a secret must not stand there; NULL: it may. */
+static const char *const forbidden[] = {[ARGUMENT] = "in an argument; the program reads it from descriptor 3", [ANSWER] = "in an answer",
+    [PATH] = "in path, which servers note in their logs", [VALUE] = NULL};
+
 /*
  * Each {name} of a template must be a parameter, or one of the words that are always there; none may be a secret, which would be
  * seen by every process of the machine, or in the chat.
  */
-static void check_template(struct check *c, const char *path, struct json_object *parameters, const char *template, bool with_user)
+static void check_template(struct check *c, const char *path, struct json_object *parameters, const char *template, enum place place)
 {
+	bool with_user = place == ANSWER;
+
 	for (const char *s = strchr(template, '{'); s; s = strchr(s + 1, '{')) {
 		size_t n = strspn(s + 1, LOWER DIGITS "_");
 		struct json_object *p = n && s[n + 1] == '}' ? find_parameter(parameters, s + 1, n) : NULL;
 
-		if (p && is_true(p, "secret"))
-			complain(c, path, NULL, "{%.*s} is a secret: it must not stand %s", (int)n, s + 1,
-			    with_user ? "in an answer" : "in an argument; the program reads it from descriptor 3");
+		if (p && is_true(p, "secret") && forbidden[place])
+			complain(c, path, NULL, "{%.*s} is a secret: it must not stand %s", (int)n, s + 1, forbidden[place]);
 		if (!n || s[n + 1] != '}' || p)
 			continue;
 		if (!with_user || (strncmp(s, "{user}", 6) && strncmp(s, "{person}", 8)))
@@ -475,29 +522,144 @@ static void check_template(struct check *c, const char *path, struct json_object
 	}
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strcmp(*words, word))
+			return true;
+	return false;
+}
+
+/* What a kind cannot be without, and what means nothing elsewhere. */
+static const struct need {
+	const char *kind, *key;
+	bool needed;
+} needs[] = {
+    {"exec", "program", true},    {"text", "template", true},   {"sql", "connection", true}, {"http", "connection", true}, {"sql", "statement", true},
+    {"sql", "writes", false},     {"sql", "row_limit", false},  {"http", "path", true},      {"http", "method", false},    {"http", "headers", false},
+    {"http", "body", false},      {"http", "expect", false},    {"http", "pointer", false},
+};
+
+enum { NEEDS = sizeof needs / sizeof *needs };
+
+static bool takes(const char *kind, const char *key)
+{
+	for (int i = 0; i < NEEDS; i++)
+		if (!strcmp(needs[i].key, key) && !strcmp(needs[i].kind, kind))
+			return true;
+	return false;
+}
+
+static void check_needs(struct check *c, const char *path, const char *kind, struct json_object *o)
+{
+	for (int i = 0; i < NEEDS; i++) {
+		const struct need *n = &needs[i];
+		bool there = json_object_object_get_ex(o, n->key, NULL);
+
+		if (n->needed && !strcmp(n->kind, kind) && !there)
+			complain(c, path, n->key, "is missing: a command of kind %s needs one", kind);
+		/* Programs and answers were always taken, and left alone, whatever the kind. */
+		if (there && *kind && strcmp(n->key, "program") && strcmp(n->key, "template") && !takes(kind, n->key) && (!i || strcmp(n[-1].key, n->key)))
+			complain(c, path, n->key, "means nothing for kind %s", kind);
+	}
+}
+
+/* Each {name} of the statement must be a parameter, outside of quotes. */
+static void check_statement(struct check *c, const char *path, struct json_object *o, struct json_object *parameters)
+{
+	const char *names[TELE_STATEMENT_NAMES + 1] = {NULL};
+	struct tele_statement s;
+	struct tele_buf why = {0};
+
+	for (size_t i = 0; i < length_of(parameters) && i < TELE_STATEMENT_NAMES; i++)
+		names[i] = text_of(json_object_array_get_idx(parameters, i), "name");
+	if (tele_statement_read(text_of(o, "statement"), names, &s, &why) != TELE_OK)
+		complain(c, path, "statement", "%s", tele_buf_text(&why));
+	for (size_t i = 0; i < s.n; i++)
+		if (!find_parameter(parameters, s.names[i], strlen(s.names[i])))
+			complain(c, path, "statement", "there is no parameter for {%s}", s.names[i]);
+	tele_statement_release(&s);
+	tele_buf_release(&why);
+}
+
+/* Texts within a body, however deep. */
+static void check_body(struct check *c, const char *path, struct json_object *parameters, struct json_object *v)
+{
+	if (json_object_is_type(v, json_type_string))
+		check_template(c, path, parameters, json_object_get_string(v), VALUE);
+	for (size_t i = 0; json_object_is_type(v, json_type_array) && i < json_object_array_length(v); i++)
+		check_body(c, path, parameters, json_object_array_get_idx(v, i));
+	if (!json_object_is_type(v, json_type_object))
+		return;
+	json_object_object_foreach(v, key, member)
+	{
+		(void)key;
+		check_body(c, path, parameters, member);
+	}
+}
+
+static void check_headers(struct check *c, const char *path, struct json_object *parameters, struct json_object *headers)
+{
+	static const char token[] = LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "!#$%&'*+-.^_`|~"; /* RFC 9110, 5.6.2 */
+	char at[400];
+
+	json_object_object_foreach(headers, name, v)
+	{
+		snprintf(at, sizeof at, "%s.headers.%.64s", path, name);
+		if (!*name || name[strspn(name, token)])
+			complain(c, at, NULL, "is no name of a header");
+		else if (!json_object_is_type(v, json_type_string) || strpbrk(json_object_get_string(v), "\r\n"))
+			complain(c, at, NULL, "must be a text of one line");
+		else
+			check_template(c, at, parameters, json_object_get_string(v), VALUE);
+	}
+}
+
+static void check_request(struct check *c, const char *path, struct json_object *o, struct json_object *parameters)
+{
+	static const char *const methods[] = {"", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", NULL};
+	struct json_object *v = NULL;
+	const char *target = text_of(o, "path");
+	char at[400];
+
+	if (!is_one_of(text_of(o, "method"), methods))
+		complain(c, path, "method", "must be GET, HEAD, POST, PUT, PATCH or DELETE");
+	if (*target && (*target != '/' || strpbrk(target, " \t#")))
+		complain(c, path, "path", "must begin with / and hold neither spaces nor #");
+	snprintf(at, sizeof at, "%s.path", path);
+	check_template(c, at, parameters, target, PATH);
+	if (*text_of(o, "pointer") && *text_of(o, "pointer") != '/')
+		complain(c, path, "pointer", "must begin with / (RFC 6901)");
+	if (json_object_object_get_ex(o, "headers", &v) && json_object_is_type(v, json_type_object))
+		check_headers(c, path, parameters, v);
+	snprintf(at, sizeof at, "%s.body", path);
+	if (json_object_object_get_ex(o, "body", &v))
+		check_body(c, at, parameters, v);
+}
+
 static void check_kind(struct check *c, const char *path, struct json_object *o)
 {
+	static const char *const kinds[] = {"exec", "text", "sql", "http", NULL};
 	const char *kind = text_of(o, "kind"), *program = text_of(o, "program");
 	struct json_object *parameters = list_of(o, "parameters"), *args = list_of(o, "args");
 	char at[320];
 
-	if (!strcmp(kind, "sql") || !strcmp(kind, "http"))
-		complain(c, path, "kind", "%s is not available yet", kind);
-	else if (*kind && strcmp(kind, "exec") && strcmp(kind, "text"))
-		complain(c, path, "kind", "must be exec or text");
-	if (!strcmp(kind, "exec") && !*program)
-		complain(c, path, "program", "is missing: a command of kind exec needs one");
+	if (*kind && !is_one_of(kind, kinds))
+		complain(c, path, "kind", "must be exec, text, sql or http");
+	check_needs(c, path, kind, o);
 	if (strchr(program, '/') || *program == '.')
 		complain(c, path, "program", "must be a file name within exec_dir");
-	if (!strcmp(kind, "text") && !*text_of(o, "template"))
-		complain(c, path, "template", "is missing: a command of kind text needs one");
 	for (size_t i = 0; i < length_of(args); i++) {
 		snprintf(at, sizeof at, "%s.args[%zu]", path, i);
 		if (json_object_is_type(json_object_array_get_idx(args, i), json_type_string))
-			check_template(c, at, parameters, json_object_get_string(json_object_array_get_idx(args, i)), false);
+			check_template(c, at, parameters, json_object_get_string(json_object_array_get_idx(args, i)), ARGUMENT);
 	}
 	snprintf(at, sizeof at, "%s.template", path);
-	check_template(c, at, parameters, text_of(o, "template"), true);
+	check_template(c, at, parameters, text_of(o, "template"), ANSWER);
+	if (!strcmp(kind, "sql"))
+		check_statement(c, path, o, parameters);
+	if (!strcmp(kind, "http"))
+		check_request(c, path, o, parameters);
 }
 
 static void check_descriptions(struct check *c, const char *path, struct json_object *o)
@@ -527,6 +689,7 @@ static void check_approvals(struct check *c, const char *path, struct json_objec
 static void check_command(struct check *c, const char *path, struct json_object *o)
 {
 	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
+	static const char *const places[] = {"chat", "private", "", NULL};
 	struct json_object *parameters = list_of(o, "parameters");
 	const char *name = text_of(o, "name");
 	bool optional_before = false;
@@ -550,6 +713,8 @@ static void check_command(struct check *c, const char *path, struct json_object 
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
 	check_approvals(c, path, o);
+	if (!is_one_of(text_of(o, "answer"), places))
+		complain(c, path, "answer", "must be chat or private");
 	check_descriptions(c, path, o);
 }
 
@@ -559,14 +724,6 @@ static void check_user(struct check *c, const char *path, struct json_object *o)
 
 	if (*login && strchr("._@-", *login))
 		complain(c, path, "login", "must begin with a letter or digit");
-}
-
-static bool is_one_of(const char *word, const char *const *words)
-{
-	for (; *words; words++)
-		if (!strcmp(*words, word))
-			return true;
-	return false;
 }
 
 static void check_schedule(struct check *c, const char *path, struct json_object *o)
@@ -581,6 +738,40 @@ static void check_schedule(struct check *c, const char *path, struct json_object
 		complain(c, path, "missed", "must be skip, once or all");
 	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
 		complain(c, path, "chat_id", "must not be 0");
+}
+
+/* An object whose values are texts. */
+static void check_texts(struct check *c, const char *path, struct json_object *o, const char *name)
+{
+	static const struct key text = {"", TEXT, false, 0, 1000, NULL, "", ""};
+	struct json_object *list = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, name, &list) || !json_object_is_type(list, json_type_object))
+		return;
+	json_object_object_foreach(list, key, v)
+	{
+		snprintf(at, sizeof at, "%s.%s.%.64s", path, name, key);
+		check_value(c, at, &text, v);
+	}
+}
+
+static void check_hook(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *buttons = list_of(o, "buttons"), *chat = NULL;
+	char at[320];
+
+	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
+		complain(c, path, "chat_id", "must not be 0");
+	for (size_t i = 0; i < length_of(buttons); i++) {
+		struct json_object *b = json_object_array_get_idx(buttons, i);
+
+		snprintf(at, sizeof at, "%s.buttons[%zu]", path, i);
+		if (!check_object(c, at, button_keys, b))
+			continue;
+		check_texts(c, at, b, "args");
+		check_texts(c, at, b, "when");
+	}
 }
 
 static void check_grant(struct check *c, const char *path, struct json_object *o)
@@ -607,7 +798,8 @@ static const struct section {
     {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
     {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
     {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
-    {"schedules", schedule_keys, "name", check_schedule},
+    {"chats", chat_keys, "chat_id", NULL},              {"schedules", schedule_keys, "name", check_schedule},
+    {"hooks", hook_keys, "name", check_hook},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -615,7 +807,8 @@ enum { SECTIONS = sizeof sections / sizeof *sections };
 /* Names seen so far are kept in an object, so that a file with many thousand people is read in no time. */
 static void check_twice(struct check *c, const char *path, const struct section *s, struct json_object *seen, struct json_object *o)
 {
-	const char *id = s->identity ? text_of(o, s->identity) : json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	struct json_object *key = s->identity ? json_object_object_get(o, s->identity) : o;
+	const char *id = json_object_is_type(key, json_type_string) ? json_object_get_string(key) : json_object_to_json_string_ext(key, JSON_C_TO_STRING_PLAIN);
 
 	if (*id && json_object_object_get_ex(seen, id, NULL))
 		complain(c, path, NULL, "%.200s stands here twice", id);
@@ -643,7 +836,7 @@ static void check_section(struct check *c, const struct section *s, struct json_
 	json_object_put(seen);
 }
 
-enum tele_err document_check(struct json_object *document, struct tele_buf *errors)
+enum tele_err tele_document_check(struct json_object *document, struct tele_buf *errors)
 {
 	struct check c = {errors, errors->len};
 
@@ -665,6 +858,21 @@ enum tele_err document_check(struct json_object *document, struct tele_buf *erro
 	return errors->len == c.before ? TELE_OK : TELE_INVALID;
 }
 
+struct json_object *tele_document_in_order(struct json_object *document)
+{
+	static const char *const order[] = {"organizations", "groups", "roles", "users", "queues", "commands", "chats", "grants", "schedules", "hooks"};
+	struct json_object *out = json_object_new_object(), *list;
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (json_object_object_get_ex(document, order[i], &list))
+			json_object_object_add(out, order[i], json_object_get(list));
+	/* A section this list has forgotten is not to be lost. */
+	json_object_object_foreach(document, section, rest)
+		if (!json_object_object_get_ex(out, section, NULL))
+			json_object_object_add(out, section, json_object_get(rest));
+	return out;
+}
+
 static void describe(struct tele_buf *out, const char *name, const struct key *keys)
 {
 	tele_buf_printf(out, "  %s\n", name);
@@ -673,11 +881,13 @@ static void describe(struct tele_buf *out, const char *name, const struct key *k
 		    keys->required ? "; required" : *keys->initial ? "; default " : "", keys->required ? "" : keys->initial);
 }
 
-void document_describe(struct tele_buf *out)
+void tele_document_describe(struct tele_buf *out)
 {
 	for (int i = 0; i < SECTIONS; i++) {
 		describe(out, sections[i].name, sections[i].keys);
 		if (sections[i].keys == command_keys)
 			describe(out, "commands: parameters", parameter_keys);
+		if (sections[i].keys == hook_keys)
+			describe(out, "hooks: buttons", button_keys);
 	}
 }
