@@ -215,10 +215,19 @@ def test_programs_of_engines_are_proposed(stack, admin):
 
 def test_grants_are_listed(stack, admin):
     page = admin.get("/commands/grants?role=few")
-    assert "few /deploy env=staging anywhere 1" in page.main and "crew /echo" not in page.main
+    assert "few /deploy env=staging anywhere any time 1" in page.main and "crew /echo" not in page.main
     assert "own /every who=sue" in admin.get("/commands/grants?narrowed=true&sort=-command").main
     assert "crew /deploy any arguments anywhere" in admin.get("/commands/grants?command=deploy").main
     assert "Nothing fits" in admin.get("/commands/grants?role=nobody").main
+
+
+def test_grants_hold_at_certain_hours(stack, admin):
+    page = make(admin, "t_hours", grants__0__role="crew", grants__0__hours="mon-fri 08:00-18:00", grants__0__timezone="Europe/Berlin")
+    assert grants(stack, "t_hours") == [{"role": "crew", "hours": "mon-fri 08:00-18:00", "timezone": "Europe/Berlin"}]
+    assert "nothing changed" in admin.send(page.form()).flash
+    assert "mon-fri 08:00-18:00 Europe/Berlin" in admin.get("/commands/grants?command=t_hours&narrowed=true").main
+    page = admin.send(page.form(), grants__0__hours="noon")
+    assert "not understood" in page.errors()["grants-0-hours"]
 
 
 # -- who can run what
@@ -233,11 +242,11 @@ def verdict(admin, **question):
 
 def test_who_can_run_it(stack, admin):
     page, said = verdict(admin, user="ada", line="/deploy prod")
-    assert " Yes ada and /deploy <env> in chat 4001" in said and "crew by themselves anywhere any arguments yes" in said and "deployed to prod" in said
+    assert " Yes ada and /deploy <env> in chat 4001" in said and "crew by themselves anywhere any arguments always yes" in said and "deployed to prod" in said
     page, said = verdict(admin, user="bob", line="/deploy staging")
-    assert " Yes " in said and "env=staging fits yes" in said
+    assert " Yes " in said and "env=staging fits always yes" in said
     page, said = verdict(admin, user="bob", line="/deploy env=prod")
-    assert " No " in said and "No grant fits" in said and "few by themselves anywhere env=staging does not fit no" in said and "crew no anywhere" in said
+    assert " No " in said and "No grant fits" in said and "few by themselves anywhere env=staging does not fit always no" in said and "crew no anywhere" in said
     assert " Yes " in verdict(admin, user="4001", line="/echo it's 'all' the same")[1]
     page, said = verdict(admin, user="gone", line="/echo x")
     assert " No " in said and "switched off" in said
