@@ -1,6 +1,7 @@
 #include "cgi/serve.h"
 
 #include "lib/log.h"
+#include "lib/notify.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -147,7 +148,7 @@ enum tele_err serve(int threads, serve_handler *handler, serve_reload *reload, v
 	socklen_t size = sizeof type;
 
 	if (getsockopt(0, SOL_SOCKET, SO_TYPE, &type, &size) || FCGX_Init()) {
-		tele_log(TELE_ERROR, "no_socket", tele_str("todo", "start it with spawn-fcgi, which gives the listening socket as descriptor 0"));
+		tele_log(TELE_ERROR, "no_socket", tele_str("todo", "start it with spawn-fcgi or a socket unit, which give the listening socket as descriptor 0"));
 		return TELE_SYSTEM;
 	}
 	s.acceptors = calloc((size_t)threads, sizeof *s.acceptors);
@@ -157,8 +158,10 @@ enum tele_err serve(int threads, serve_handler *handler, serve_reload *reload, v
 	if (s.count < threads)
 		tele_log(TELE_WARN, "fewer_acceptors", tele_int("wanted", threads), tele_int("made", s.count), tele_str("todo", "raise the process limit (ulimit -u)"));
 	tele_log(TELE_INFO, "started", tele_int("acceptors", s.count));
+	tele_notify_ready();
 	wait_for_signals(reload, context);
 	tele_log(TELE_INFO, "stopping");
+	tele_notify_stopping();
 	join_all(&s);
 	free(s.acceptors);
 	return TELE_OK;
