@@ -86,6 +86,8 @@ static const struct format {
 
 static const struct format *format_of(const char *name)
 {
+	if (!*name)
+		return &formats[0];
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		if (!strcmp(formats[i].name, name))
 			return &formats[i];
