@@ -9,8 +9,9 @@ enum { EXPORT_ROWS = 1000 };
 
 void export_cell(struct tele_buf *out, struct json_object *value)
 {
-	const char *text = value ? json_object_get_string(value) : "";
 	enum json_type type = json_object_get_type(value);
+	const char *text = type == json_type_null ? "" : type == json_type_string ? json_object_get_string(value)
+	    : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (type == json_type_null || type == json_type_int || type == json_type_double || type == json_type_boolean) {
 		tele_buf_str(out, text);
