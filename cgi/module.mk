@@ -20,6 +20,11 @@ telemanager_fcgi_SOURCES = \
 	cgi/manager/form.c cgi/manager/form.h \
 	cgi/manager/export.c cgi/manager/export.h \
 	cgi/manager/chart.c cgi/manager/chart.h \
+	cgi/manager/audit.c cgi/manager/audit.h \
+	cgi/manager/chats.c cgi/manager/chats.h \
+	cgi/manager/engines.c cgi/manager/engines.h \
+	cgi/manager/outbox.c cgi/manager/outbox.h \
+	cgi/manager/settings.c cgi/manager/settings.h \
 	cgi/manager/start.c cgi/manager/start.h \
 	cgi/manager/tasks.c cgi/manager/tasks.h \
 	cgi/manager/qr.c cgi/manager/qr.h \

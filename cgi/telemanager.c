@@ -4,14 +4,19 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/audit.h"
 #include "cgi/manager/backup.h"
+#include "cgi/manager/chats.h"
 #include "cgi/manager/commands.h"
+#include "cgi/manager/engines.h"
 #include "cgi/manager/hooks.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
+#include "cgi/manager/outbox.h"
 #include "cgi/manager/people.h"
 #include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
+#include "cgi/manager/settings.h"
 #include "cgi/manager/signin.h"
 #include "cgi/manager/start.h"
 #include "cgi/manager/tasks.h"
@@ -120,11 +125,19 @@ static const struct route pages[] = {
     {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
     {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
     {"/alert-hooks/{id}/renew", "POST", PAGE_CHANGE, "commands", hooks_renew, NULL},
+    {"/audit/export", "GET", PAGE_VIEW, "audit", audit_export, NULL},
+    {"/audit/verify", "GET", PAGE_VIEW, "audit", audit_verify, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
     &tasks,
+    &tasks_pending,
+    &engines,
+    &engines_queues,
+    &chats,
+    &outbox_messages,
+    &outbox_dead,
     &people_users,
     &people_requests,
     &people_invites,
@@ -135,6 +148,8 @@ static const struct family *const families[] = {
     &commands_grants,
     &schedules,
     &hooks,
+    &audit,
+    &settings,
     &administrators,
 };
 

@@ -17,6 +17,7 @@ teleops_SOURCES = \
 	cli/webhook.c \
 	cli/poll.c \
 	cli/secret.c \
+	cli/conf.c \
 	cli/doctor.c cli/check.h \
 	cli/check_conf.c \
 	cli/check_database.c \

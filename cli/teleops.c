@@ -53,6 +53,8 @@ static const struct verb {
 	secret_describe, 1, 1, " ", false},
     {"secret seal", "CONNECTION", "seals the password of a connection, read from standard input, for its file in connection_dir", verb_secret_seal,
 	seal_describe, 1, 1, " ", false},
+    {"conf reference", "", "prints every setting with its default and what it is for, as a file to begin with", verb_conf_reference, NULL, 0, 0,
+	" ", true},
     {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
 	" --json ", true},
 };

@@ -38,6 +38,7 @@ int verb_webhook_set(const struct call *c);
 int verb_webhook_info(const struct call *c);
 int verb_webhook_delete(const struct call *c);
 int verb_poll(const struct call *c);
+int verb_conf_reference(const struct call *c);
 int verb_doctor(const struct call *c);
 int verb_secret_keygen(const struct call *c);
 int verb_secret_seal(const struct call *c);

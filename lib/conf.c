@@ -275,3 +275,22 @@ void tele_conf_describe(struct tele_buf *out)
 		tele_buf_printf(out, "  %-20s %s%s%s%s\n", settings[i].key, settings[i].why, settings[i].initial ? " (" : "",
 		    settings[i].initial ? settings[i].initial : "", settings[i].initial ? ")" : "");
 }
+
+static void add_range(struct tele_buf *out, const struct setting *s)
+{
+	if (s->type == NUMBER)
+		tele_buf_printf(out, " (a whole number from %ld to %ld)", s->least, s->most);
+	if (s->type == BOOLEAN)
+		tele_buf_str(out, " (yes or no)");
+}
+
+void tele_conf_example(struct tele_buf *out)
+{
+	tele_buf_str(out, "# Settings of TeleOps: every key with its default; one without a value has none. TELEOPS_KEY in a program's environment wins.\n"
+			  "# Every program reads this file: secrets have files of their own, and each program's database comes with its start.\n");
+	for (size_t i = 0; i < SETTINGS; i++) {
+		tele_buf_printf(out, "\n# %s", settings[i].why);
+		add_range(out, &settings[i]);
+		tele_buf_printf(out, "\n#%s =%s%s\n", settings[i].key, settings[i].initial ? " " : "", settings[i].initial ? settings[i].initial : "");
+	}
+}

@@ -72,4 +72,7 @@ enum tele_err tele_conf_require(const struct tele_conf *conf, struct tele_buf *e
 /* The table of settings as text, a line a key: name, default, one line why. For --help and documentation. */
 void tele_conf_describe(struct tele_buf *out);
 
+/* The same as a file of settings, every line of it a comment: teleops.conf.example, and what teleops.conf(5) is made from. */
+void tele_conf_example(struct tele_buf *out);
+
 #endif

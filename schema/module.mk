@@ -45,13 +45,17 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_audit.sql \
 	schema/telemanager/functions/manager_backup.sql \
+	schema/telemanager/functions/manager_chats.sql \
 	schema/telemanager/functions/manager_commands.sql \
+	schema/telemanager/functions/manager_engines.sql \
 	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_schedules.sql \
+	schema/telemanager/functions/manager_settings.sql \
 	schema/telemanager/functions/manager_signin.sql \
 	schema/telemanager/functions/manager_start.sql \
 	schema/telemanager/functions/manager_tasks.sql \

@@ -10,9 +10,9 @@ enum { EXPORT_ROWS = 1000 };
 void export_cell(struct tele_buf *out, struct json_object *value)
 {
 	const char *text = value ? json_object_get_string(value) : "";
-	bool is_text = json_object_is_type(value, json_type_string);
+	enum json_type type = json_object_get_type(value);
 
-	if (!is_text) {
+	if (type == json_type_null || type == json_type_int || type == json_type_double || type == json_type_boolean) {
 		tele_buf_str(out, text);
 		return;
 	}

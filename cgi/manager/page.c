@@ -202,7 +202,7 @@ static void set_place(struct visit *v, struct json_object *data)
 /* What every page has besides its own. */
 static void set_layout(struct visit *v, struct json_object *data)
 {
-	static const char *const told[] = {"who", "may", "change", "waiting"};
+	static const char *const told[] = {"who", "may", "change", "section", "waiting"};
 	char form[TELE_SESSION_TOKEN + 1];
 
 	take_flash(v);

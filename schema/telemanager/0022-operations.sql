@@ -7,6 +7,8 @@ CREATE INDEX task_history_state_bad ON task_history (state, finished_at DESC) WH
 CREATE INDEX task_history_command_bad ON task_history (command_id, finished_at DESC) WHERE state <> 'done';
 CREATE INDEX task_history_user_bad ON task_history (user_id, finished_at DESC) WHERE state <> 'done';
 CREATE INDEX chat_title ON chat (lower(title));
+CREATE INDEX chat_words ON chat USING gin ((' ' || lower(title)) extension.gin_trgm_ops);
+CREATE INDEX chat_created ON chat (created_at, chat_id);
 
 -- The record is shown by time. What is written all day long is left out of the indexes for who did what: nobody looks for it there.
 CREATE INDEX audit_event_time ON audit_event (at DESC, id DESC);

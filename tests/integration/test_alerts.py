@@ -1,5 +1,6 @@
 """Alerts that monitoring posts: one message each, which offers commands, changes with each report, and is closed."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -105,6 +106,22 @@ def test_reports_that_come_before_the_message_is_sent_become_one(stack, hook):
     assert hook.post(disk("resolved", "/9"))[0] == 200
     assert stack.settled()
     assert [m["text"].splitlines()[:2] for m in hook.messages()] == [["✅ DiskFull", "✓ web1: /9 is 97 % full"]]
+
+
+def test_reports_that_come_at_once_are_one_alert(stack, hook):
+    def post(_):
+        return hook.post(disk())[0]
+    with concurrent.futures.ThreadPoolExecutor(8) as many:
+        assert set(many.map(post, range(40))) == {200}
+    assert stack.settled() and len(hook.messages()) == 1
+    assert stack.sql("SELECT reports FROM alert") == [(40,)]
+
+
+def test_a_body_in_chunks(stack, hook):
+    connection = stack.connection()
+    connection.request("POST", f"/hooks/{hook.token}", body=iter([b'{"title": ', b'"in pieces"}']), headers={"Content-Type": "application/json"}, encode_chunked=True)
+    assert connection.getresponse().status == 200 and stack.settled()
+    assert hook.messages()[-1]["text"] == "🔔 in pieces"
 
 
 # -- what it offers to run

@@ -130,6 +130,20 @@ def test_form_refuses_beside_the_field(stack, admin, typed, field, said):
     assert dict(page.form().fields)["description"] == "Kept"
 
 
+def test_a_grant_at_certain_hours_and_an_answer_for_one_alone(stack, admin):
+    page = make(admin, "t_shift", grants__0__role="crew", grants__0__hours="mon-fri 08:00-18:00", grants__0__timezone="Europe/Berlin", answer="private")
+    assert grants(stack, "t_shift") == [{"role": "crew", "hours": "mon-fri 08:00-18:00", "timezone": "Europe/Berlin"}]
+    assert exported(stack, "commands", "t_shift")["answer"] == "private"
+    fields = dict(page.form().fields)
+    assert fields["grants-0-hours"] == "mon-fri 08:00-18:00" and fields["grants-0-timezone"] == "Europe/Berlin"
+    assert "nothing changed" in admin.send(page.form()).flash
+    refused = admin.send(page.form(), grants__0__hours="8-18")
+    assert refused.status == 422 and "is not understood" in refused.errors()["grants-0-hours"]
+    page = admin.send(page.form(), grants__0__hours="", grants__0__timezone="", answer="chat")
+    assert grants(stack, "t_shift") == [{"role": "crew"}]
+    assert "answer" not in exported(stack, "commands", "t_shift")
+
+
 def test_all_errors_at_once(stack, admin):
     """What the form finds and what apply would say, in one go; rows stay in the order they were typed in."""
     page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="a/b", args="{x}", timeout_s="soon",
@@ -263,6 +277,13 @@ def test_who_can_run_it(stack, admin):
         assert " Yes " in verdict(admin, user="bob", line="/hosts", chat="-100")[1]
         said = verdict(admin, user="bob", line="/hosts")[1]
         assert " No " in said and "own by group t-team -100 another" in said
+        # The same at certain hours.
+        stack.sql("UPDATE role_command SET hours = lower(to_char(now() + interval '2 days', 'dy')) WHERE chat_id = -100")
+        said = verdict(admin, user="bob", line="/hosts", chat="-100")[1]
+        assert " No " in said and "UTC not now no" in said
+        # A group nobody has allowed.
+        said = verdict(admin, user="ada", line="/hosts", chat="-987654")[1]
+        assert " No " in said and "In this chat nothing is answered" in said
     finally:
         stack.sql("DELETE FROM user_group WHERE name = 't-team'; DELETE FROM role_command WHERE chat_id = -100")
 

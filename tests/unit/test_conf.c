@@ -114,6 +114,31 @@ static void says_what_is_missing(void **state)
 	tele_buf_release(&err);
 }
 
+/* With the signs before its keys taken away the example is a file that can be read, and says what holds anyway. */
+static void example_says_what_holds(void **state)
+{
+	struct tele_conf plain, c;
+	struct tele_buf out = {0}, err = {0};
+
+	tele_conf_example(&out);
+	for (char *at = out.data; (at = strstr(at, "\n#")); at++)
+		if (at[2] != ' ')
+			at[1] = ' ';
+	write_file("");
+	assert_int_equal(tele_conf_load(&plain, &err), TELE_OK);
+	write_file(tele_buf_text(&out));
+	assert_int_equal(tele_conf_load(&c, &err), TELE_OK);
+	assert_non_null(strstr(tele_buf_text(&out), "slots = 8\n"));
+	assert_int_equal(c.slots, plain.slots);
+	assert_int_equal(c.send_rate, plain.send_rate);
+	assert_string_equal(c.exec_dir, plain.exec_dir);
+	assert_null(c.database);
+	tele_conf_release(&plain);
+	tele_conf_release(&c);
+	tele_buf_release(&out);
+	tele_buf_release(&err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +146,7 @@ int main(void)
 	    cmocka_unit_test(names_file_and_line_of_each_mistake),
 	    cmocka_unit_test(reads_secrets_from_files),
 	    cmocka_unit_test(says_what_is_missing),
+	    cmocka_unit_test(example_says_what_holds),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -6,6 +6,10 @@ CREATE OR REPLACE FUNCTION config_role(r role) RETURNS jsonb
 LANGUAGE sql STABLE AS $$ SELECT jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) $$;
 COMMENT ON FUNCTION config_role(role) IS 'A role as declared';
 
+CREATE OR REPLACE FUNCTION config_queue(q queue) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_object('name', q.name, 'concurrency', q.concurrency) $$;
+COMMENT ON FUNCTION config_queue(queue) IS 'A queue as declared';
+
 CREATE OR REPLACE FUNCTION config_group(g user_group) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('name', g.name, 'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name)
@@ -34,7 +38,7 @@ LANGUAGE sql STABLE AS $$
 	UNION ALL
 	SELECT 'role', r.name, config_role(r) FROM role r
 	UNION ALL
-	SELECT 'queue', q.name, jsonb_build_object('name', q.name, 'concurrency', q.concurrency) FROM queue q
+	SELECT 'queue', q.name, config_queue(q) FROM queue q
 	UNION ALL
 	SELECT 'group', g.name, config_group(g) FROM user_group g
 	UNION ALL
@@ -291,7 +295,7 @@ BEGIN
 		ON CONFLICT (name) DO UPDATE SET description = excluded.description, manages_tasks = excluded.manages_tasks, version = r.version + 1;
 	WHEN 'queue' THEN
 		INSERT INTO queue (name, concurrency) VALUES (p ->> 'name', (p ->> 'concurrency')::integer)
-		ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency;
+		ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, version = queue.version + 1;
 	WHEN 'group' THEN
 		INSERT INTO user_group AS g (name) VALUES (p ->> 'name') ON CONFLICT (name) DO UPDATE SET version = g.version + 1 RETURNING id INTO which;
 		DELETE FROM group_role WHERE group_id = which;

@@ -267,11 +267,15 @@ DECLARE
 	free bigint[];
 	limited bigint[];
 	most integer;
+	paused boolean;
 	room integer := p_want;
 BEGIN
 	claimed := '{}';
 	busy := false;
-	SELECT q.concurrency INTO most FROM queue q WHERE q.name = p_queue;
+	SELECT q.concurrency, q.paused_at IS NOT NULL INTO most, paused FROM queue q WHERE q.name = p_queue;
+	IF paused THEN
+		RETURN;
+	END IF;
 	IF most IS NOT NULL THEN
 		room := NULL;
 		SELECT least(p_want, q.concurrency - q.running) INTO room FROM queue q WHERE q.name = p_queue FOR NO KEY UPDATE SKIP LOCKED;
@@ -328,6 +332,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	alive boolean;
+	paused boolean;
 	claimed bigint[] := '{}';
 	busy boolean := false;
 	gone bigint[];
@@ -339,10 +344,11 @@ DECLARE
 	one_queue text;
 BEGIN
 	IF p_extend THEN
-		UPDATE engine e SET lease_until = clock_timestamp() + interval '15 seconds' WHERE e.id = p_engine AND e.epoch = p_epoch;
+		UPDATE engine e SET lease_until = clock_timestamp() + interval '15 seconds' WHERE e.id = p_engine AND e.epoch = p_epoch
+		RETURNING e.paused_at IS NOT NULL INTO paused;
 		alive := FOUND;
 	ELSE
-		PERFORM FROM engine e WHERE e.id = p_engine AND e.epoch = p_epoch FOR SHARE;
+		SELECT e.paused_at IS NOT NULL INTO paused FROM engine e WHERE e.id = p_engine AND e.epoch = p_epoch FOR SHARE;
 		alive := FOUND;
 	END IF;
 
@@ -458,7 +464,7 @@ BEGIN
 		RETURN;
 	END IF;
 
-	IF p_want > 0 THEN
+	IF p_want > 0 AND NOT paused THEN
 		FOREACH one_queue IN ARRAY (SELECT e.queues FROM engine e WHERE e.id = p_engine) LOOP
 			EXIT WHEN cardinality(claimed) >= p_want;
 			SELECT * INTO one FROM queue_claim(p_engine, p_epoch, one_queue, p_want - cardinality(claimed));
@@ -480,7 +486,8 @@ BEGIN
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
 			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
 			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
-			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal, command_call(c)
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal,
+			CASE WHEN c.kind IN ('sql', 'http') THEN command_call(c) END
 		FROM task t JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;

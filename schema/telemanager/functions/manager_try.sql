@@ -68,7 +68,7 @@ BEGIN
 	reasons := ARRAY[
 		CASE WHEN NOT u.enabled THEN page_refused('try_user_off') END,
 		CASE WHEN NOT EXISTS (SELECT FROM telegram_account a WHERE a.user_id = u.id) THEN page_refused('try_no_account') END,
-		CASE WHEN EXISTS (SELECT FROM chat h WHERE h.chat_id = chat AND NOT h.allowed) THEN page_refused('try_chat') END,
+		CASE WHEN chat < 0 AND NOT coalesce((SELECT h.allowed FROM chat h WHERE h.chat_id = chat), chat_at_first(chat, 'group')) THEN page_refused('try_chat') END,
 		CASE WHEN NOT c.enabled THEN page_refused('try_command_off') END,
 		CASE WHEN said IS NOT NULL THEN page_refused('try_complaint', to_jsonb(said)) END,
 		CASE WHEN NOT may AND said IS NULL THEN page_refused('try_no_grant') END];

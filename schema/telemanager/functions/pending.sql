@@ -148,8 +148,9 @@ $$;
 COMMENT ON FUNCTION pending_note(pending, text, bigint, bigint, bigint) IS 'What became of a request, in the record';
 
 CREATE OR REPLACE FUNCTION pending_lifetime(p_state text) RETURNS interval
-LANGUAGE sql IMMUTABLE AS $$
-	SELECT CASE p_state WHEN 'approving' THEN interval '24 hours' WHEN 'asking' THEN interval '10 minutes' ELSE interval '5 minutes' END
+LANGUAGE sql STABLE AS $$
+	SELECT CASE p_state WHEN 'approving' THEN interval '1 hour' * setting_of('approving_hours') WHEN 'asking' THEN interval '1 minute' * setting_of('asking_minutes')
+		ELSE interval '1 minute' * setting_of('confirming_minutes') END
 $$;
 COMMENT ON FUNCTION pending_lifetime(text) IS 'How long a request waits in a state';
 

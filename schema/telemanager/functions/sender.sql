@@ -71,6 +71,9 @@ DECLARE
 BEGIN
 	dead := 0;
 	again := false;
+	-- One that is being overwritten is waited for here: below it is either done or goes out again, by what it says then. Else the one
+	-- part of the statement would find it changed, the other would not see that yet, and it would stay taken for ever.
+	PERFORM FROM outbox o WHERE o.id = ANY (p_id) AND o.coalesce_key IS NOT NULL ORDER BY o.id FOR UPDATE;
 	-- A message with a secret that Telegram does not let us delete; one that is gone is as good as deleted.
 	SELECT array_agg(o ORDER BY o.chat_id, o.id) INTO undeleted FROM unnest(p_id, p_outcome, p_reason) AS r(id, outcome, reason) JOIN outbox o ON o.id = r.id
 	WHERE o.op = 'delete_message' AND r.outcome = 'expired' AND r.reason ~ 'can''t be deleted';
