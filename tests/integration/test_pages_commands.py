@@ -229,10 +229,15 @@ def test_programs_of_engines_are_proposed(stack, admin):
 
 def test_grants_are_listed(stack, admin):
     page = admin.get("/commands/grants?role=few")
-    assert "few /deploy env=staging anywhere 1" in page.main and "crew /echo" not in page.main
+    assert "few /deploy env=staging anywhere always 1" in page.main and "crew /echo" not in page.main
     assert "own /every who=sue" in admin.get("/commands/grants?narrowed=true&sort=-command").main
     assert "crew /deploy any arguments anywhere" in admin.get("/commands/grants?command=deploy").main
     assert "Nothing fits" in admin.get("/commands/grants?role=nobody").main
+    stack.sql("UPDATE role_command SET hours = 'sat,sun' WHERE command_id = (SELECT id FROM command WHERE name = 'hosts')")
+    try:
+        assert "crew /hosts any arguments anywhere sat,sun UTC" in admin.get("/commands/grants?narrowed=true").main
+    finally:
+        stack.sql("UPDATE role_command SET hours = ''")
 
 
 # -- who can run what

@@ -5,7 +5,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM page_begin(p_visit);
 	RETURN page_list(p, $q$ h.chat_id::text AS id, coalesce(nullif(h.title, ''), (SELECT user_name(a.user_id) FROM telegram_account a WHERE a.telegram_id = h.chat_id), h.chat_id::text) AS name,
-			jsonb_build_object(h.type, true) AS is, h.allowed, h.blocked_at IS NOT NULL AS blocked, h.migrated_to IS NOT NULL AS migrated, page_time(h.created_at) AS created $q$,
+			jsonb_build_object(h.type, true) AS is, h.allowed, h.type <> 'private' AND h.decided_at IS NULL AS undecided, h.blocked_at IS NOT NULL AS blocked, h.migrated_to IS NOT NULL AS migrated, page_time(h.created_at) AS created $q$,
 		'chat h', '-created', '{"created": "h.created_at timestamptz, h.chat_id bigint"}',
 		$q$ {"search": "(' ' || lower(h.title)) LIKE page_search($1 ->> 'search') OR h.chat_id = number_of($1 ->> 'search')", "type": "h.type = $1 ->> 'type'",
 			"state": "CASE $1 ->> 'state' WHEN 'allowed' THEN h.allowed WHEN 'disallowed' THEN NOT h.allowed WHEN 'blocked' THEN h.blocked_at IS NOT NULL END"} $q$);
@@ -23,7 +23,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	RETURN jsonb_build_object('id', h.chat_id::text, 'kind', 'chat', 'name', coalesce(nullif(h.title, ''), (SELECT user_name(a.user_id) FROM telegram_account a WHERE a.telegram_id = h.chat_id), h.chat_id::text),
-		'is', jsonb_build_object(h.type, true), 'allowed', h.allowed, 'blocked', page_second(h.blocked_at), 'migrated_to', h.migrated_to::text, 'created', page_second(h.created_at),
+		'is', jsonb_build_object(h.type, true), 'allowed', h.allowed, 'undecided', h.type <> 'private' AND h.decided_at IS NULL, 'blocked', page_second(h.blocked_at), 'migrated_to', h.migrated_to::text, 'created', page_second(h.created_at),
 		'person', (SELECT jsonb_build_object('id', a.user_id, 'name', user_name(a.user_id)) FROM telegram_account a WHERE a.telegram_id = h.chat_id),
 		'open', (SELECT page_count(count(*)) FROM (SELECT FROM task t WHERE t.chat_id = h.chat_id LIMIT 1001) x),
 		'messages', (SELECT page_count(count(*)) FROM (SELECT FROM outbox o WHERE o.chat_id = h.chat_id AND o.wanted_version > o.sent_version LIMIT 1001) x),
