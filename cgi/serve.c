@@ -1,6 +1,7 @@
 #include "cgi/serve.h"
 
 #include "lib/log.h"
+#include "lib/notify.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -77,21 +78,31 @@ static int start(struct server *s)
 	return made;
 }
 
+static int wake_waiting(struct server *s)
+{
+	int left = 0;
+
+	for (int i = 0; i < s->count; i++) {
+		if (s->acceptors[i].gone)
+			continue;
+		left++;
+		if (s->acceptors[i].waiting)
+			pthread_kill(s->acceptors[i].thread, SIGUSR1);
+	}
+	return left;
+}
+
 /* A signal can fall between the test of the flag and the system call, so waiting threads are woken until they are gone. */
 static void join_all(struct server *s)
 {
-	const struct timespec pause = {.tv_nsec = 20000000};
+	const struct timespec pause = {.tv_nsec = 5000000};
 
 	s->stopping = true;
 	FCGX_ShutdownPending();
-	for (int i = 0; i < s->count; i++) {
-		while (!s->acceptors[i].gone) {
-			if (s->acceptors[i].waiting)
-				pthread_kill(s->acceptors[i].thread, SIGUSR1);
-			nanosleep(&pause, NULL);
-		}
+	while (wake_waiting(s))
+		nanosleep(&pause, NULL);
+	for (int i = 0; i < s->count; i++)
 		pthread_join(s->acceptors[i].thread, NULL);
-	}
 }
 
 static sigset_t stop_and_reload(void)
@@ -137,7 +148,7 @@ enum tele_err serve(int threads, serve_handler *handler, serve_reload *reload, v
 	socklen_t size = sizeof type;
 
 	if (getsockopt(0, SOL_SOCKET, SO_TYPE, &type, &size) || FCGX_Init()) {
-		tele_log(TELE_ERROR, "no_socket", tele_str("todo", "start it with spawn-fcgi, which gives the listening socket as descriptor 0"));
+		tele_log(TELE_ERROR, "no_socket", tele_str("todo", "start it with spawn-fcgi or a socket unit, which give the listening socket as descriptor 0"));
 		return TELE_SYSTEM;
 	}
 	s.acceptors = calloc((size_t)threads, sizeof *s.acceptors);
@@ -147,8 +158,10 @@ enum tele_err serve(int threads, serve_handler *handler, serve_reload *reload, v
 	if (s.count < threads)
 		tele_log(TELE_WARN, "fewer_acceptors", tele_int("wanted", threads), tele_int("made", s.count), tele_str("todo", "raise the process limit (ulimit -u)"));
 	tele_log(TELE_INFO, "started", tele_int("acceptors", s.count));
+	tele_notify_ready();
 	wait_for_signals(reload, context);
 	tele_log(TELE_INFO, "stopping");
+	tele_notify_stopping();
 	join_all(&s);
 	free(s.acceptors);
 	return TELE_OK;

@@ -8,6 +8,7 @@
 #include "lib/bell.h"
 #include "lib/gate.h"
 #include "lib/log.h"
+#include "lib/notify.h"
 #include "lib/start.h"
 
 #include <json-c/json.h>
@@ -265,18 +266,23 @@ static void end(struct poller *p)
 static int run(const struct tele_conf *conf)
 {
 	struct poller p = {.trouble = -1};
-	bool good = begin(&p, conf);
+	bool good;
 
-	if (good)
+	tele_notify_begin();
+	good = begin(&p, conf);
+	if (good) {
 		tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base));
-	else
+		tele_notify_ready();
+	} else {
 		tele_log(TELE_ERROR, "not_started", tele_str("why", "no memory or no thread"));
+	}
 	while (good && !p.stopping) {
 		if (p.webhook_gone)
 			take_updates(&p);
 		else
 			take_webhook_away(&p);
 	}
+	tele_notify_stopping();
 	end(&p);
 	tele_log(TELE_INFO, "stopped");
 	return good ? EXIT_DONE : EXIT_FAILED;

@@ -19,7 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { CONNECT_S = 10, AFTER_S = 2 };
+enum { CONNECT_S = 10, AFTER_S = 2, AREA_MOST = 1024 * 1024 };
 
 /* Type of a column (pg_type.oid; these never change) that is a number: int8, int2, int4, float4, float8, numeric. */
 static const Oid numbers[] = {20, 21, 23, 700, 701, 1700};
@@ -341,11 +341,14 @@ static void say_table(struct tele_buf *out, const struct session *s)
 		tele_buf_str(out, t->cells[0] ? t->cells[0] : "");
 		return;
 	}
-	table_text(t, out);
-	say_rows(out, s);
-	if (tele_text_units(tele_buf_text(out), out->len) <= s->call->units)
-		return;
-	tele_buf_reset(out);
+	/* One wide cell makes all lines as wide: what is far too large is not even tried. */
+	if (table_area(t) <= AREA_MOST) {
+		table_text(t, out);
+		say_rows(out, s);
+		if (tele_text_units(tele_buf_text(out), out->len) <= s->call->units)
+			return;
+		tele_buf_reset(out);
+	}
 	table_csv(t, out);
 	if (s->cut)
 		tele_buf_printf(out, words[CUT] + 1, t->rows);

@@ -14,6 +14,7 @@
 #include "lib/expand.h"
 #include "lib/log.h"
 #include "lib/metric.h"
+#include "lib/notify.h"
 #include "lib/schedule.h"
 #include "lib/start.h"
 
@@ -69,7 +70,7 @@ struct engine {
 	double extend_sent, extend_due, janitor_due, schedules_due, start_due, stop_by;
 	int status;
 	ev_io db_io, runner_io;
-	ev_timer db_timer, tick, again, clock;
+	ev_timer db_timer, tick, again, clock, alive;
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
@@ -743,6 +744,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	/* As above. */
 }
 
+static void on_alive(struct ev_loop *loop, ev_timer *w, int events)
+{
+	tele_notify_alive();
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct engine *e = w->data;
@@ -778,6 +784,7 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 	struct engine *e = w->data;
 
 	tele_log(TELE_INFO, "stopping", tele_int("running", e->njobs), tele_int("grace_s", e->conf->grace_s));
+	tele_notify_stopping();
 	/* A second signal means: now. */
 	e->stop_by = ev_now(loop) + (e->stopping ? 0 : (double)e->conf->grace_s);
 	e->stopping = true;
@@ -867,6 +874,7 @@ static void set_up(struct engine *e)
 	ev_timer_init(&e->tick, on_tick, poll_s, poll_s);
 	ev_timer_init(&e->again, on_again, 0, again_s);
 	ev_timer_init(&e->clock, on_timer, 0, 0);
+	ev_timer_init(&e->alive, on_alive, 0, tele_notify_alive_s());
 	ev_prepare_init(&e->prepare, on_prepare);
 	ev_signal_init(&e->term, on_term, SIGTERM);
 	ev_signal_init(&e->intr, on_term, SIGINT);
@@ -874,6 +882,8 @@ static void set_up(struct engine *e)
 	e->runner_io.data = e->tick.data = e->again.data = e->prepare.data = e->term.data = e->intr.data = e->hup.data = e;
 	ev_io_start(e->loop, &e->runner_io);
 	ev_timer_start(e->loop, &e->tick);
+	if (tele_notify_alive_s() > 0)
+		ev_timer_start(e->loop, &e->alive);
 	ev_prepare_start(e->loop, &e->prepare);
 	ev_signal_start(e->loop, &e->term);
 	ev_signal_start(e->loop, &e->intr);
@@ -920,6 +930,7 @@ int loop_run(struct tele_conf *conf, int runner)
 	e.metrics = tele_metrics_new("teleengine", e.name);
 	tele_db_count(e.db, e.metrics);
 	tele_log(TELE_INFO, "started", tele_str("engine", e.name), tele_str("queues", conf->queues), tele_int("slots", conf->slots));
+	tele_notify_ready();
 	ev_run(e.loop, 0);
 	tear_down(&e);
 	tele_log(TELE_INFO, "stopped");

@@ -11,6 +11,7 @@
 #include "engine/operation.h"
 #include "lib/log.h"
 #include "lib/metric.h"
+#include "lib/notify.h"
 #include "lib/start.h"
 #include "lib/outbox.h"
 #include "lib/telegram.h"
@@ -47,7 +48,7 @@ struct sender {
 	bool me_known, me_stored, me_asked;
 	char *webhook;          /* what getWebhookInfo said, to be stored; NULL: nothing new */
 	bool webhook_asked;
-	double me_due, webhook_due, lead_due, look_due, sweep_due;
+	double me_due, webhook_due, lead_due, look_due, sweep_due, alive_due;
 	double hold_all;        /* nothing is sent before */
 	int failures;           /* in a row, over all chats */
 	double last_429;
@@ -750,6 +751,7 @@ static void take_signals(struct sender *s, double now)
 		tele_log(TELE_INFO, "stopping", tele_int("under_way", tele_telegram_active(s->telegram)));
 		s->stop_by = s->stopping ? now : now + (double)s->conf->grace_s;
 		s->stopping = true;
+		tele_notify_stopping();
 	}
 }
 
@@ -758,6 +760,10 @@ static void keep_time(struct sender *s, double now)
 	if (now >= s->look_due) {
 		s->look = true;
 		s->look_due = now + later(1, (double)s->conf->poll_ms / 1000);
+	}
+	if (tele_notify_alive_s() > 0 && now >= s->alive_due) {
+		tele_notify_alive();
+		s->alive_due = now + tele_notify_alive_s();
 	}
 	if (now >= s->sweep_due) {
 		lanes_sweep(s->lanes, now);
@@ -777,6 +783,8 @@ static int wait_ms(const struct sender *s, double next, double now)
 	int due = tele_db_wait_ms(s->db);
 	double until = fmin(next, s->look_due);
 
+	if (tele_notify_alive_s() > 0)
+		until = fmin(until, s->alive_due);
 	if (!s->epoch && tele_db_ready(s->db))
 		until = fmin(until, later(s->lead_due, now + 0.01));
 	until = fmin(until, now + (due >= 0 ? (double)due / 1000 : 60));
@@ -845,6 +853,7 @@ int send_loop(struct tele_conf *conf)
 		return EXIT_FAILURE;
 	tele_db_count(s.db, s.metrics);
 	tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base), tele_int("send_rate", conf->send_rate));
+	tele_notify_ready();
 	run(&s);
 	tele_telegram_free(s.telegram);
 	tele_db_free(s.db);

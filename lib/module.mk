@@ -5,6 +5,7 @@ libteleops_a_SOURCES = \
 	lib/buf.c lib/buf.h \
 	lib/log.c lib/log.h \
 	lib/conf.c lib/conf.h \
+	lib/notify.c lib/notify.h \
 	lib/start.c lib/start.h \
 	lib/text.c lib/text.h \
 	lib/json.c lib/json.h \

@@ -1,6 +1,7 @@
 #include "lib/start.h"
 
 #include "lib/log.h"
+#include "lib/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ int tele_start(const struct tele_program *p, int argc, char **argv)
 		fprintf(stderr, "%s: unknown option %s; see --help\n", p->file, argv[1]);
 		return 2;
 	}
+	tele_notify_begin();
 	if (tele_conf_load(&conf, &err) != TELE_OK || tele_conf_require(&conf, &err, p->needed) != TELE_OK) {
 		fprintf(stderr, "%s: %s", p->file, tele_buf_text(&err));
 	} else {

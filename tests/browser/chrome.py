@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import Select
 
 PHONE, DESKTOP = (360, 740), (1280, 900)
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-color-profile=srgb")
+           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb")
 
 
 class Chrome:
@@ -94,6 +94,10 @@ class Chrome:
 
     def has(self, css):
         return bool(self.all(css))
+
+    def sees(self, css):
+        """Whether it is there to be seen, which Selenium does not know of what is folded."""
+        return self.run("return arguments[0].checkVisibility()", self.find(css))
 
     # -- touching
 

@@ -11,6 +11,10 @@ FORMS = {
     "/people/roles": ({"name": "t-walk", "description": "walks"}, {"name": "crew"}, {"manages_tasks": True}),
     "/people/organizations": ({"name": "t-walk"}, {"name": "acme"}, {"name": "t-walked"}),
     "/people/invites": ({"days": "3", "note": "t-walk"}, {"days": "0"}, None),
+    "/commands": ({"name": "t_walk", "kind": "exec", "program": "echo", "args": "hello\n{word}", "parameters-0-name": "word", "parameters-0-type": "text", "parameters-0-minimum": "1",
+                   "grants-0-role": "crew"}, {"parameters-0-minimum": "many"}, {"description": "walks"}),
+    "/commands/schedules": ({"name": "t-walk", "line": "/echo hello", "cron": "0 3 * * *", "user": "ada", "chat_id": "4001"}, {"cron": "0 25 * * *"},
+                            {"cron": "0 4 * * *"}),
     "/administrators": ({"login": "ada", "people": "view"}, {"login": "nobody-of-that-name"}, {"people": "change"}),
 }
 
@@ -19,7 +23,7 @@ FORMS = {
 def nothing_stays(stack):
     yield
     stack.sql("DELETE FROM app_user WHERE login LIKE 't-%'; DELETE FROM user_group WHERE name LIKE 't-%'; DELETE FROM role WHERE name LIKE 't-%'; "
-              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
+              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM command WHERE name LIKE 't@_%' ESCAPE '@'; DELETE FROM schedule WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
               "DELETE FROM admin_permission WHERE user_id = (SELECT id FROM app_user WHERE login = 'ada')")
 
 
@@ -83,11 +87,11 @@ def test_empty_form_is_refused(admin, judge, path):
     refused(admin, judge, {name: "" for name in needed if not admin.value(name)}, {})
 
 
-def test_removing_says_what_depends_on_it(admin, judge, stack):
-    for name, said in (("crew", "people lose it"), ("crew", "grants of commands end")):
-        key = stack.sql("SELECT id FROM role WHERE name = %s", (name,))[0][0]
-        admin.go(f"/people/roles/{key}/delete")
-        assert said in admin.find("#depends").text
+def test_removing_says_what_depends_on_it(admin, judge, stack, running):
+    assert running
+    key = stack.sql("SELECT id FROM role WHERE name = 'crew'")[0][0]
+    for said in ("people lose it", "grants of commands end"):
+        assert said in admin.go(f"/people/roles/{key}/delete").find("#depends").text
     key = stack.sql("SELECT id FROM app_user WHERE login = 'ada'")[0][0]
     admin.go(f"/people/users/{key}/delete")
     for said in ("Telegram accounts become strangers", "tasks that run go on", "finished tasks stay", "invitations are worth nothing"):

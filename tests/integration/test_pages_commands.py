@@ -229,15 +229,19 @@ def test_programs_of_engines_are_proposed(stack, admin):
 
 def test_grants_are_listed(stack, admin):
     page = admin.get("/commands/grants?role=few")
-    assert "few /deploy env=staging anywhere always 1" in page.main and "crew /echo" not in page.main
+    assert "few /deploy env=staging anywhere any time 1" in page.main and "crew /echo" not in page.main
     assert "own /every who=sue" in admin.get("/commands/grants?narrowed=true&sort=-command").main
     assert "crew /deploy any arguments anywhere" in admin.get("/commands/grants?command=deploy").main
     assert "Nothing fits" in admin.get("/commands/grants?role=nobody").main
-    stack.sql("UPDATE role_command SET hours = 'sat,sun' WHERE command_id = (SELECT id FROM command WHERE name = 'hosts')")
-    try:
-        assert "crew /hosts any arguments anywhere sat,sun UTC" in admin.get("/commands/grants?narrowed=true").main
-    finally:
-        stack.sql("UPDATE role_command SET hours = ''")
+
+
+def test_grants_hold_at_certain_hours(stack, admin):
+    page = make(admin, "t_hours", grants__0__role="crew", grants__0__hours="mon-fri 08:00-18:00", grants__0__timezone="Europe/Berlin")
+    assert grants(stack, "t_hours") == [{"role": "crew", "hours": "mon-fri 08:00-18:00", "timezone": "Europe/Berlin"}]
+    assert "nothing changed" in admin.send(page.form()).flash
+    assert "mon-fri 08:00-18:00 Europe/Berlin" in admin.get("/commands/grants?command=t_hours&narrowed=true").main
+    page = admin.send(page.form(), grants__0__hours="noon")
+    assert "not understood" in page.errors()["grants-0-hours"]
 
 
 # -- who can run what

@@ -486,7 +486,8 @@ BEGIN
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
 			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
 			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
-			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal, command_call(c)
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal,
+			CASE WHEN c.kind IN ('sql', 'http') THEN command_call(c) END
 		FROM task t JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;

@@ -92,9 +92,9 @@ COMMENT ON FUNCTION start_charts() IS 'The last 24 hours: tasks an hour by outco
 CREATE OR REPLACE FUNCTION queue_states() RETURNS TABLE (name text, concurrency integer, paused_at timestamptz, waiting bigint, parked bigint, running bigint, since timestamptz, engines bigint, full_count boolean)
 LANGUAGE sql STABLE AS $$
 	-- At most so many tasks are looked at, the oldest among them.
-	WITH work AS MATERIALIZED (SELECT t.queue, t.state, t.parked, t.admitted_at FROM task t ORDER BY t.id LIMIT 20001)
+	WITH work AS MATERIALIZED (SELECT t.queue, t.state, t.parked, t.admitted_at FROM task t ORDER BY t.id LIMIT 10001)
 	SELECT q.name, q.concurrency, q.paused_at, coalesce(w.waiting, 0), coalesce(w.parked, 0), coalesce(w.running, 0), w.since,
-		(SELECT count(*) FROM engine e WHERE e.lease_until > now() AND e.paused_at IS NULL AND q.name = ANY (e.queues)), (SELECT count(*) FROM work) <= 20000
+		(SELECT count(*) FROM engine e WHERE e.lease_until > now() AND e.paused_at IS NULL AND q.name = ANY (e.queues)), (SELECT count(*) FROM work) <= 10000
 	FROM queue q LEFT JOIN (SELECT x.queue, count(*) FILTER (WHERE x.state = 'queued') AS waiting, count(*) FILTER (WHERE x.state = 'queued' AND x.parked <> '') AS parked,
 			count(*) FILTER (WHERE x.state <> 'queued') AS running, min(x.admitted_at) FILTER (WHERE x.state = 'queued') AS since FROM work x GROUP BY 1) w ON w.queue = q.name
 $$;
@@ -106,9 +106,15 @@ DECLARE
 	may jsonb := coalesce(p -> 'may', '{}');
 	shown jsonb := '{}';
 	b bot_status;
+	queues jsonb;
 BEGIN
 	PERFORM page_begin(p_visit);
 	IF may ? 'tasks' THEN
+		queues := (SELECT jsonb_build_object(
+			'waiting', sum(q.waiting)::text || CASE WHEN bool_and(q.full_count) THEN '' ELSE '+' END,
+			'oldest', CASE WHEN min(q.since) IS NOT NULL THEN duration_text(clock_timestamp() - min(q.since)) END,
+			'queues', jsonb_agg(jsonb_build_object('name', q.name, 'waiting', q.waiting::text, 'running', q.running::text, 'limit', q.concurrency, 'oldest', CASE WHEN q.since IS NOT NULL THEN duration_text(clock_timestamp() - q.since) END,
+				'engines', q.engines::text, 'paused', q.paused_at IS NOT NULL, 'unserved', q.engines = 0 AND q.waiting > 0) ORDER BY q.name)) FROM queue_states() q);
 		shown := shown || jsonb_build_object('tasks', jsonb_build_object(
 			'running', (SELECT page_count(count(*)) FROM (SELECT FROM task t WHERE t.engine_id IS NOT NULL LIMIT 1001) x),
 			'now', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'line', left(t.line, 80), 'is', jsonb_build_object(t.state, true), 'person', coalesce(user_name(t.user_id), '-'),
@@ -119,11 +125,7 @@ BEGIN
 			'failures', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'line', left(h.line, 80), 'is', jsonb_build_object(h.state, true), 'person', coalesce(user_name(h.user_id), '-'),
 					'at', page_second(h.finished_at)) ORDER BY h.finished_at DESC), '[]')
 				FROM (SELECT f.* FROM unnest(ARRAY['failed', 'timeout', 'lost']) s(state), LATERAL (SELECT * FROM task_history r WHERE r.state <> 'done' AND r.state = s.state
-					AND r.finished_at >= date_trunc('day', now()) ORDER BY r.finished_at DESC LIMIT 5) f ORDER BY f.finished_at DESC LIMIT 5) h),
-			'waiting', (SELECT CASE WHEN bool_and(q.full_count) THEN sum(q.waiting)::text ELSE sum(q.waiting)::text || '+' END FROM queue_states() q),
-			'oldest', (SELECT CASE WHEN min(q.since) IS NOT NULL THEN duration_text(clock_timestamp() - min(q.since)) END FROM queue_states() q),
-			'queues', (SELECT jsonb_agg(jsonb_build_object('name', q.name, 'waiting', q.waiting::text, 'running', q.running::text, 'limit', q.concurrency, 'oldest', CASE WHEN q.since IS NOT NULL THEN duration_text(clock_timestamp() - q.since) END,
-				'engines', q.engines::text, 'paused', q.paused_at IS NOT NULL, 'unserved', q.engines = 0 AND q.waiting > 0) ORDER BY q.name) FROM queue_states() q)))
+					AND r.finished_at >= date_trunc('day', now()) ORDER BY r.finished_at DESC LIMIT 5) f ORDER BY f.finished_at DESC LIMIT 5) h)) || queues)
 			|| start_charts();
 	END IF;
 	IF may ? 'people' THEN

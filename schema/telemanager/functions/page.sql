@@ -121,13 +121,23 @@ COMMENT ON FUNCTION page_range(text) IS 'The year, month or day that was chosen,
 
 -- Writing
 
+-- In plpgsql, which plans its statements once: in a list it is called for every member of every row.
 CREATE OR REPLACE FUNCTION page_shown(p jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-	SELECT left(CASE jsonb_typeof(p) WHEN 'null' THEN '' WHEN 'string' THEN p #>> '{}'
-		WHEN 'array' THEN (SELECT string_agg(page_shown(e), ', ' ORDER BY n) FROM jsonb_array_elements(p) WITH ORDINALITY AS x(e, n))
-		WHEN 'object' THEN (SELECT string_agg(k.key || ': ' || page_shown(k.value), '; ' ORDER BY k.key) FROM jsonb_each(p) k WHERE k.value NOT IN ('null', '""', '[]'))
-		ELSE p::text END, 200)
-$$;
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	CASE jsonb_typeof(p)
+	WHEN 'null' THEN
+		RETURN '';
+	WHEN 'string' THEN
+		RETURN left(p #>> '{}', 200);
+	WHEN 'array' THEN
+		RETURN left((SELECT string_agg(page_shown(e), ', ' ORDER BY n) FROM jsonb_array_elements(p) WITH ORDINALITY AS x(e, n)), 200);
+	WHEN 'object' THEN
+		RETURN left((SELECT string_agg(k.key || ': ' || page_shown(k.value), '; ' ORDER BY k.key) FROM jsonb_each(p) k WHERE k.value NOT IN ('null', '""', '[]')), 200);
+	ELSE
+		RETURN left(p::text, 200);
+	END CASE;
+END $$;
 COMMENT ON FUNCTION page_shown(jsonb) IS 'A value of the record in a line';
 
 CREATE OR REPLACE FUNCTION page_changes(p_before jsonb, p_after jsonb) RETURNS jsonb
