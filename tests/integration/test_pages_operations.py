@@ -135,6 +135,18 @@ def test_new_groups_wait_until_somebody_decides(stack, admin):
         stack.sql("UPDATE chat_policy SET allow_new = false; DELETE FROM chat WHERE chat_id = -1077")
 
 
+def test_new_group_waits_until_somebody_allows_it(stack, admin):
+    group = {"id": -3001, "type": "group", "title": "Newcomers"}
+    stack.post({"update_id": stack.number(), "message": {**stack.message(4001, "/mark early"), "chat": group}})
+    assert stack.wait(lambda: stack.count("chat", "chat_id = -3001") == 1)
+    assert "Newcomers group -3001 not allowed not decided yet" in admin.get("/chats?state=disallowed").main
+    page = admin.send(admin.get("/chats/-3001").form(), one="allow:-3001")
+    assert "nobody has decided yet" not in page.main
+    stack.post({"update_id": stack.number(), "message": {**stack.message(4001, "/mark late"), "chat": group}})
+    assert stack.wait(lambda: stack.marked() == ["late"]) and stack.settled()
+    stack.sql("DELETE FROM chat WHERE chat_id = -3001")
+
+
 def test_closed_chat_is_tried_again(stack, admin):
     say(stack, "/echo known")
     assert stack.settled()
