@@ -78,21 +78,31 @@ static int start(struct server *s)
 	return made;
 }
 
+static int wake_waiting(struct server *s)
+{
+	int left = 0;
+
+	for (int i = 0; i < s->count; i++) {
+		if (s->acceptors[i].gone)
+			continue;
+		left++;
+		if (s->acceptors[i].waiting)
+			pthread_kill(s->acceptors[i].thread, SIGUSR1);
+	}
+	return left;
+}
+
 /* A signal can fall between the test of the flag and the system call, so waiting threads are woken until they are gone. */
 static void join_all(struct server *s)
 {
-	const struct timespec pause = {.tv_nsec = 20000000};
+	const struct timespec pause = {.tv_nsec = 5000000};
 
 	s->stopping = true;
 	FCGX_ShutdownPending();
-	for (int i = 0; i < s->count; i++) {
-		while (!s->acceptors[i].gone) {
-			if (s->acceptors[i].waiting)
-				pthread_kill(s->acceptors[i].thread, SIGUSR1);
-			nanosleep(&pause, NULL);
-		}
+	while (wake_waiting(s))
+		nanosleep(&pause, NULL);
+	for (int i = 0; i < s->count; i++)
 		pthread_join(s->acceptors[i].thread, NULL);
-	}
 }
 
 static sigset_t stop_and_reload(void)

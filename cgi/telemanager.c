@@ -4,13 +4,21 @@
  */
 #include "cgi/manager/account.h"
 #include "cgi/manager/administrators.h"
+#include "cgi/manager/audit.h"
+#include "cgi/manager/backup.h"
+#include "cgi/manager/chats.h"
 #include "cgi/manager/commands.h"
+#include "cgi/manager/engines.h"
+#include "cgi/manager/hooks.h"
 #include "cgi/manager/invites.h"
 #include "cgi/manager/metrics.h"
+#include "cgi/manager/outbox.h"
 #include "cgi/manager/people.h"
 #include "cgi/manager/schedules.h"
 #include "cgi/manager/session.h"
+#include "cgi/manager/settings.h"
 #include "cgi/manager/signin.h"
+#include "cgi/manager/start.h"
 #include "cgi/manager/tasks.h"
 #include "cgi/manager/try.h"
 #include "cgi/serve.h"
@@ -86,14 +94,9 @@ static enum tele_err show_metrics(struct visit *v)
 	return TELE_OK;
 }
 
-static enum tele_err show_start(struct visit *v)
-{
-	return page_render(v, "start", NULL);
-}
-
 /* The map: pages of their own here, families below. */
 static const struct route pages[] = {
-    {"/", "GET", PAGE_SIGNED_IN, NULL, show_start, NULL},
+    {"/", "GET", PAGE_SIGNED_IN, NULL, start_show, NULL},
     {"/healthz", "GET", PAGE_MACHINE, NULL, show_health, NULL},
     {"/metrics", "GET", PAGE_MACHINE, NULL, show_metrics, NULL},
     {"/signin", "GET", PAGE_PUBLIC, NULL, signin_show, NULL},
@@ -112,17 +115,29 @@ static const struct route pages[] = {
     {"/account/totp/off", "POST", PAGE_SIGNED_IN, NULL, account_totp_off, NULL},
     {"/account/totp/codes", "POST", PAGE_SIGNED_IN, NULL, account_totp_codes, NULL},
     {"/commands/try", "GET", PAGE_VIEW, "commands", try_show, NULL},
+    {"/backup", "GET", PAGE_VIEW, "backup", backup_show, NULL},
+    {"/backup/export", "GET", PAGE_VIEW, "backup", backup_export, NULL},
+    {"/backup/apply", "POST", PAGE_CHANGE, "backup", backup_apply, NULL},
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},
     {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
     {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
     {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},
+    {"/alert-hooks/{id}/renew", "POST", PAGE_CHANGE, "commands", hooks_renew, NULL},
+    {"/audit/export", "GET", PAGE_VIEW, "audit", audit_export, NULL},
+    {"/audit/verify", "GET", PAGE_VIEW, "audit", audit_verify, NULL},
     {"/administrators/{id}/reset", "POST", PAGE_CHANGE, "administrators", administrators_reset, NULL},
 };
 
 static const struct family *const families[] = {
     &tasks,
+    &tasks_pending,
+    &engines,
+    &engines_queues,
+    &chats,
+    &outbox_messages,
+    &outbox_dead,
     &people_users,
     &people_requests,
     &people_invites,
@@ -130,7 +145,11 @@ static const struct family *const families[] = {
     &people_roles,
     &people_organizations,
     &commands,
+    &commands_grants,
     &schedules,
+    &hooks,
+    &audit,
+    &settings,
     &administrators,
 };
 

@@ -2,6 +2,7 @@
  * teleops admin create LOGIN: the first administrator, or another one, or a new password for one who forgot. The password never
  * stands in an argument, where everybody on the machine could read it.
  */
+#include "cli/hidden.h"
 #include "cli/pg.h"
 #include "cli/verb.h"
 #include "lib/password.h"
@@ -10,34 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
-
-static bool read_line(char *out, size_t size)
-{
-	if (!fgets(out, (int)size, stdin))
-		return false;
-	out[strcspn(out, "\r\n")] = '\0';
-	return true;
-}
-
-/* Asks without showing what is typed. */
-static bool ask(const char *prompt, char *out, size_t size)
-{
-	struct termios old, hidden;
-	bool good;
-
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &old) != 0)
-		return read_line(out, size);
-	hidden = old;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "%s: ", prompt);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	good = read_line(out, size);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-	fputc('\n', stderr);
-	return good;
-}
 
 static bool get_password(const struct call *c, char *out, size_t size)
 {
@@ -49,8 +23,8 @@ static bool get_password(const struct call *c, char *out, size_t size)
 		tele_password_generate(out);
 	else if (given && *given)
 		snprintf(out, size, "%s", given);
-	else if ((good = ask("Password", out, size)) && isatty(STDIN_FILENO))
-		good = ask("Again", again, sizeof again) && !strcmp(out, again);
+	else if ((good = hidden_read("Password", out, size)) && isatty(STDIN_FILENO))
+		good = hidden_read("Again", again, sizeof again) && !strcmp(out, again);
 	sodium_memzero(again, sizeof again);
 	if (!good)
 		fprintf(stderr, "teleops: no password, or not twice the same; give one on standard input, as TELEOPS_ADMIN_PASSWORD, or use --generate\n");

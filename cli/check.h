@@ -25,6 +25,7 @@ struct doctor {
 	char bot[80];                /* what getMe said, without the @; "": nothing */
 	double telegram_off_s;       /* of Telegram's clock against ours */
 	bool telegram_time;          /* whether that is known */
+	bool app_away;               /* teleapp could not be reached */
 	bool polling;                /* Telegram said that there is no webhook */
 };
 
@@ -51,6 +52,8 @@ check_function check_database, check_schema, check_grants, check_app_database, c
     check_history, check_updates, check_database_clock, check_engines, check_queues, check_programs, check_sender;
 /* check_bot.c */
 check_function check_token, check_bot, check_webhook, check_secret, check_telegram_clock;
+/* check_connection.c */
+check_function check_connections;
 /* check_front.c */
 check_function check_telebot, check_telemanager, check_webhook_port, check_admin_port, check_certificate;
 

@@ -134,6 +134,7 @@ void check_app_database(struct doctor *d, struct finding *f)
 		check_files(d, f, conn, "teleapp");
 	else
 		check_fail(f, "check setting app_database", "cannot connect: %s", tele_buf_text(&why));
+	d->app_away = !conn;
 	PQfinish(conn);
 	tele_buf_release(&why);
 }

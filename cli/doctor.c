@@ -36,6 +36,7 @@ static const struct check {
     {"run_dir", check_run_dir},
     {"work_dir", check_work_dir},
     {"secret keys", check_keys},
+    {"connections", check_connections},
     {"token", check_token},
     {"bot", check_bot},
     {"webhook", check_webhook},

@@ -11,6 +11,8 @@ teleops_SOURCES = \
 	cli/task.c \
 	cli/lines.c cli/lines.h \
 	cli/schedule.c \
+	cli/hook.c \
+	cli/chat.c \
 	cli/audit.c \
 	cli/webhook.c \
 	cli/poll.c \
@@ -21,7 +23,13 @@ teleops_SOURCES = \
 	cli/check_database.c \
 	cli/check_bot.c \
 	cli/check_front.c \
+	cli/check_connection.c \
+	cli/hidden.c cli/hidden.h \
 	engine/program.c engine/program.h \
+	engine/connection.c engine/connection.h \
+	engine/ask.c engine/ask.h \
+	engine/secrets.c engine/secrets.h \
+	engine/result.c engine/result.h \
 	cli/bot.c cli/bot.h \
 	cli/show.c cli/show.h \
 	cli/pg.c cli/pg.h

@@ -1,8 +1,11 @@
 /*
  * teleops secret keygen FILE: a new pair of keys for secret arguments. The secret one goes into the file, before those that are
- * there; the public one is printed. Neither ever stands in an argument.
+ * there; the public one is printed. teleops secret seal CONNECTION: a password that only engines can open. None of them ever stands in
+ * an argument.
  */
+#include "cli/hidden.h"
 #include "cli/verb.h"
+#include "engine/connection.h"
 #include "lib/seal.h"
 
 #include <errno.h>
@@ -116,4 +119,53 @@ void secret_describe(void)
 	printf("\nFILE is for setting secret_key_file of engines; what is printed is a line of settings for TeleBot. Where FILE is there, the new key\n"
 	       "goes before the others: give it to every engine first (HUP), then TeleBot the new line (HUP); take older keys out once no task\n"
 	       "waits any more that was sealed with them.\n");
+}
+
+enum { PASSWORD_MOST = 4096 };
+
+static int seal(const struct tele_conf *conf, const char *name, const char *password)
+{
+	char owner[CONNECTION_NAME_MOST + 2];
+	struct tele_buf sealed = {0};
+	struct tele_seal_key key;
+	int status = EXIT_FAILED;
+
+	connection_owner(name, owner);
+	if (!conf->secret_public_key || tele_seal_key_read(conf->secret_public_key, &key) != TELE_OK)
+		fprintf(stderr, "teleops: setting secret_public_key is missing, or no key: see teleops secret keygen\n");
+	else if (!*password)
+		fprintf(stderr, "teleops: there is no password on standard input\n");
+	else if (tele_seal(&key, owner, CONNECTION_PASSWORD, password, &sealed) != TELE_OK)
+		fprintf(stderr, "teleops: no memory\n");
+	else
+		status = printf(CONNECTION_PASSWORD " = %s\n", tele_buf_text(&sealed)) > 0 ? EXIT_DONE : EXIT_FAILED;
+	tele_buf_release(&sealed);
+	return status;
+}
+
+int verb_secret_seal(const struct call *c)
+{
+	const char *name = c->argv[0];
+	char *password;
+	int status;
+
+	if (sodium_init() < 0)
+		return EXIT_FAILED;
+	if (!*name || strlen(name) > CONNECTION_NAME_MOST || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+		return complain(name, "is no name of a connection");
+	password = sodium_malloc(PASSWORD_MOST);
+	if (!password)
+		return complain(name, "no memory");
+	if (!hidden_read("Password", password, PASSWORD_MOST))
+		*password = '\0';
+	status = seal(c->conf, name, password);
+	sodium_free(password);
+	return status;
+}
+
+void seal_describe(void)
+{
+	printf("\nWhat is printed is a line for the file CONNECTION in connection_dir of the engines. It opens for this connection alone, with the keys\n"
+	       "of secret_key_file: an sql connection's password, or what {password} stands for in an http connection's headers. Seal it anew after\n"
+	       "an exchange of keys, before the old one is taken out.\n");
 }

@@ -29,6 +29,16 @@ static const struct verb {
 	NULL, 1, 1, " --json ", false},
     {"schedule list", "[--json]", "shows what runs by the clock, and the next five times of each in its own zone", verb_schedule_list, NULL, 0, 0,
 	" --json ", false},
+    {"hook create", "NAME --chat ID [--topic N] [--json]", "makes an address that alerts are posted to, and shows it this once", verb_hook_create,
+	NULL, 1, 1, " --chat --topic --json ", false},
+    {"hook renew", "NAME [--json]", "gives a hook another address; the former one takes nothing any more", verb_hook_renew, NULL, 1, 1, " --json ", false},
+    {"hook list", "[--json]", "shows the hooks, where their alerts go, and whether they take any", verb_hook_list, NULL, 0, 0, " --json ", false},
+    {"hook delete", "NAME", "takes a hook away, with its alerts; what it has told stays in the chat", verb_hook_delete, NULL, 1, 1, " ", false},
+    {"chat list", "[--json]", "shows groups and channels, and where the bot answers", verb_chat_list, NULL, 0, 0, " --json ", false},
+    {"chat allow", "CHAT", "lets the bot answer in a group, by its number; new: in every one that nobody has forbidden", verb_chat_allow, NULL, 1, 1,
+	" ", false},
+    {"chat forbid", "CHAT", "lets the bot answer nothing but /id there; new: nor in any that nobody has allowed", verb_chat_forbid, NULL, 1, 1,
+	" ", false},
     {"audit verify", "[--head SHA256] [--json]", "follows the seals over the record; --head: one noted earlier must be among them",
 	verb_audit_verify, NULL, 0, 0, " --head --json ", false},
     {"webhook set", "[URL] [--certificate FILE] [--max-connections N] [--ip-address A] [--drop-pending] [--json]",
@@ -41,6 +51,8 @@ static const struct verb {
 	0, 0, " ", false},
     {"secret keygen", "FILE", "makes the keys for secret arguments: FILE for engines, and a setting for TeleBot", verb_secret_keygen,
 	secret_describe, 1, 1, " ", false},
+    {"secret seal", "CONNECTION", "seals the password of a connection, read from standard input, for its file in connection_dir", verb_secret_seal,
+	seal_describe, 1, 1, " ", false},
     {"conf reference", "", "prints every setting with its default and what it is for, as a file to begin with", verb_conf_reference, NULL, 0, 0,
 	" ", true},
     {"doctor", "[--json]", "looks at everything that has to be right, and says what to do about what is not", verb_doctor, NULL, 0, 0,
@@ -49,6 +61,7 @@ static const struct verb {
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
+#define IDS 4503599627370495L /* 52 bits (core.telegram.org/bots/api#user) */
 #define AT(member) offsetof(struct call, member)
 
 enum type { FLAG, TEXT, NUMBER };
@@ -69,6 +82,8 @@ static const struct option {
     {"--head", TEXT, AT(head), 0, 0},
     {"--certificate", TEXT, AT(certificate), 0, 0},
     {"--ip-address", TEXT, AT(ip_address), 0, 0},
+    {"--chat", NUMBER, AT(chat), -IDS, IDS},
+    {"--topic", NUMBER, AT(topic), 1, IDS},
     {"--max-connections", NUMBER, AT(max_connections), 1, 100},
     {"--drop-pending", FLAG, AT(drop_pending), 0, 0},
 };

@@ -46,6 +46,7 @@ static enum tele_err write_file(const struct tele_task *t, struct json_object *c
 	enum tele_err rc = TELE_RETRY;
 
 	json_object_object_add(o, "task", json_object_new_int64(t->id));
+	json_object_object_add(o, "list", json_object_new_boolean(t->internal));
 	json_object_object_add(o, "timeout_s", json_object_new_int(t->timeout_s));
 	json_object_object_add(o, "limit", json_object_new_int64(t->output_limit));
 	json_object_object_add(o, "units", json_object_new_int64((int64_t)result_text_units(t)));

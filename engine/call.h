@@ -19,6 +19,7 @@ struct call {
 	struct json_object *args, *secrets, *connection;
 	const char *password; /* the connection's; NULL: none */
 	bool is_secret;       /* a value given by a person is secret: what the other side says of it is not repeated */
+	bool is_list;   /* nobody reads it: the values of the first column, or of a list, a line each */
 	long long task, timeout_s;
 	size_t limit;         /* bytes of output */
 	size_t units;         /* longer texts become a file */

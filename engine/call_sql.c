@@ -19,7 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { CONNECT_S = 10, AFTER_S = 2 };
+enum { CONNECT_S = 10, AFTER_S = 2, AREA_MOST = 1024 * 1024 };
 
 /* Type of a column (pg_type.oid; these never change) that is a number: int8, int2, int4, float4, float8, numeric. */
 static const Oid numbers[] = {20, 21, 23, 700, 701, 1700};
@@ -321,6 +321,13 @@ static void say_rows(struct tele_buf *out, const struct session *s)
 		tele_buf_printf(out, words[ROWS], s->table.rows);
 }
 
+/* A line a value, for who reads lines. */
+static void say_list(struct tele_buf *out, const struct table *t)
+{
+	for (size_t i = 0; i < t->rows; i++)
+		tele_buf_printf(out, "%s\n", t->cells[i * t->columns] ? t->cells[i * t->columns] : "");
+}
+
 /* One value alone; a table that can be read in a chat; or what a program can read, which goes as a file. */
 static void say_table(struct tele_buf *out, const struct session *s)
 {
@@ -334,11 +341,14 @@ static void say_table(struct tele_buf *out, const struct session *s)
 		tele_buf_str(out, t->cells[0] ? t->cells[0] : "");
 		return;
 	}
-	table_text(t, out);
-	say_rows(out, s);
-	if (tele_text_units(tele_buf_text(out), out->len) <= s->call->units)
-		return;
-	tele_buf_reset(out);
+	/* One wide cell makes all lines as wide: what is far too large is not even tried. */
+	if (table_area(t) <= AREA_MOST) {
+		table_text(t, out);
+		say_rows(out, s);
+		if (tele_text_units(tele_buf_text(out), out->len) <= s->call->units)
+			return;
+		tele_buf_reset(out);
+	}
 	table_csv(t, out);
 	if (s->cut)
 		tele_buf_printf(out, words[CUT] + 1, t->rows);
@@ -349,7 +359,9 @@ static int say(const struct session *s)
 	struct tele_buf out = {0};
 	bool failed;
 
-	if (s->table.names)
+	if (s->table.names && s->table.columns && s->call->is_list)
+		say_list(&out, &s->table);
+	else if (s->table.names)
 		say_table(&out, s);
 	else
 		say_command(&out, s->command ? s->command : "");

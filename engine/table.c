@@ -97,6 +97,25 @@ static void add_row(const struct table *t, struct tele_buf *out, char *const *ce
 	end_line(out);
 }
 
+static size_t widest(const struct table *t, size_t column)
+{
+	size_t most = width(t->names[column]);
+
+	for (size_t r = 0; r < t->rows; r++)
+		if (width(t->cells[r * t->columns + column]) > most)
+			most = width(t->cells[r * t->columns + column]);
+	return most;
+}
+
+size_t table_area(const struct table *t)
+{
+	size_t line = 0;
+
+	for (size_t i = 0; !t->failed && i < t->columns; i++)
+		line += widest(t, i) + 2;
+	return line * (t->rows + 2);
+}
+
 void table_text(const struct table *t, struct tele_buf *out)
 {
 	size_t *widths = calloc(t->columns + 1, sizeof *widths);
@@ -106,12 +125,8 @@ void table_text(const struct table *t, struct tele_buf *out)
 		out->failed = true;
 		return;
 	}
-	for (size_t i = 0; i < t->columns; i++) {
-		widths[i] = width(t->names[i]);
-		for (size_t r = 0; r < t->rows; r++)
-			if (width(t->cells[r * t->columns + i]) > widths[i])
-				widths[i] = width(t->cells[r * t->columns + i]);
-	}
+	for (size_t i = 0; i < t->columns; i++)
+		widths[i] = widest(t, i);
 	add_row(t, out, t->names, widths);
 	for (size_t i = 0; i < t->columns; i++) {
 		tele_buf_str(out, i ? "  " : "");

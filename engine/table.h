@@ -21,6 +21,8 @@ void table_begin(struct table *t, size_t columns);
 void table_name(struct table *t, size_t column, const char *name, bool right);
 /* values: one a column, NULL for none; copied. */
 void table_add(struct table *t, const char *const *values);
+/* Characters that table_text would need at most, without padding being left out. */
+size_t table_area(const struct table *t);
 /* Columns of the same width with two spaces between, a cell in one line; without a line end after the last. */
 void table_text(const struct table *t, struct tele_buf *out);
 /* RFC 4180, with a line of names; no value is an empty one without quotes. */

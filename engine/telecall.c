@@ -73,6 +73,18 @@ static struct json_object *read_ask(void)
 	return all;
 }
 
+static int carry_out(struct call *c, call_function *function)
+{
+	c->password = call_member(c->secrets, "@") ? call_text(c->secrets, "@") : NULL;
+	c->is_secret = json_object_object_length(c->secrets) > (c->password ? 1 : 0);
+	c->is_list = json_object_get_boolean(call_member(c->all, "list"));
+	c->task = call_number(c->all, "task");
+	c->timeout_s = call_number(c->all, "timeout_s");
+	c->limit = (size_t)call_number(c->all, "limit");
+	c->units = (size_t)call_number(c->all, "units");
+	return function(c);
+}
+
 static int run(call_function *function)
 {
 	struct call c = {.all = read_ask()};
@@ -82,15 +94,10 @@ static int run(call_function *function)
 	c.args = call_member(c.all, "args");
 	c.secrets = call_member(c.all, "secrets");
 	c.connection = call_member(c.all, "connection");
-	if (!c.what || !c.args || !c.secrets || !c.connection)
-		return call_fail("there is nothing to ask on descriptor %d", ASK);
-	c.password = call_member(c.secrets, "@") ? call_text(c.secrets, "@") : NULL;
-	c.is_secret = json_object_object_length(c.secrets) > (c.password ? 1 : 0);
-	c.task = call_number(c.all, "task");
-	c.timeout_s = call_number(c.all, "timeout_s");
-	c.limit = (size_t)call_number(c.all, "limit");
-	c.units = (size_t)call_number(c.all, "units");
-	status = function(&c);
+	if (c.what && c.args && c.secrets && c.connection)
+		status = carry_out(&c, function);
+	else
+		status = call_fail("there is nothing to ask on descriptor %d", ASK);
 	json_object_put(c.all);
 	return fflush(stdout) ? EXIT_FAILURE : status;
 }

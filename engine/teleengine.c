@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	    "claims tasks and runs them. Start it as root, in the foreground: its runner starts commands as other users,\n"
 	    "the engine itself becomes engine_user.\n\n"
 	    "  TERM, INT   claims nothing more, waits grace_s for what runs, ends the rest; twice: ends it now\n"
-	    "  HUP         reads its settings again; run_dir, work_dir and the users need a new start\n",
+	    "  HUP         reads its settings again; run_dir, work_dir, call_program and the users need a new start\n",
 	    {"database"}, run};
 
 	return tele_start(&teleengine, argc, argv);

@@ -353,3 +353,13 @@ enum tele_err tele_alert_read_text(const char *body, size_t n, const char *query
 	json_object_put(out);
 	return rc;
 }
+
+void tele_alert_url(const char *webhook_url, const char *token, struct tele_buf *url)
+{
+	static const char tail[] = "/webhook";
+	size_t n = webhook_url ? strlen(webhook_url) : 0;
+
+	if (n > sizeof tail - 1 && !strcmp(webhook_url + n - (sizeof tail - 1), tail))
+		tele_buf_add(url, webhook_url, n - (sizeof tail - 1));
+	tele_buf_printf(url, "/hooks/%s", token);
+}

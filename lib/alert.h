@@ -23,4 +23,7 @@ enum tele_err tele_alert_read(const char *body, size_t n, struct tele_buf *repor
 /* A text, whose first line is the title; key and status come from the query of its address. Errors as above. */
 enum tele_err tele_alert_read_text(const char *body, size_t n, const char *query, struct tele_buf *report, const char **why) TELE_MUST;
 
+/* Where alerts are posted to with this token: beside the webhook; the path alone where the webhook's address is not known (NULL). */
+void tele_alert_url(const char *webhook_url, const char *token, struct tele_buf *url);
+
 #endif

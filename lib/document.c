@@ -100,6 +100,7 @@ static const struct key command_keys[] = {
     {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
     {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
     {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
+    {"answer", TEXT, false, 1, 16, NULL, "\"chat\"", "where results go: chat; private: to the person alone, wherever they asked"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
 };
@@ -123,6 +124,14 @@ static const struct key grant_keys[] = {
     {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
     {"constraints", OBJECT, false, 0, 0, NULL, "{}", "values allowed by parameter: {\"env\": [\"staging\"]}"},
     {"chat_id", INTEGER, false, -IDS, IDS, NULL, "any", "only in this chat"},
+    {"hours", TEXT, false, 0, 64, NULL, "\"\"", "only then: \"mon-fri 08:00-18:00\", \"sat,sun\", \"22:00-06:00\""},
+    {"timezone", TEXT, false, 1, 64, NULL, "\"UTC\"", "zone in which the hours are read, as Europe/Berlin"},
+    {0},
+};
+
+static const struct key chat_keys[] = {
+    {"chat_id", INTEGER, true, -IDS, -1, NULL, "", "a group or channel, by its number"},
+    {"allowed", BOOLEAN, false, 0, 0, NULL, "true", "false: nothing but /id is answered there"},
     {0},
 };
 
@@ -136,6 +145,24 @@ static const struct key schedule_keys[] = {
     {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic it goes to"},
     {"missed", TEXT, false, 1, 8, NULL, "\"skip\"", "what becomes of runs missed by more than a minute: skip, once or all"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: rests"},
+    {0},
+};
+
+static const struct key hook_keys[] = {
+    {"name", TEXT, true, 1, 64, NULL, "", "unique name"},
+    {"chat_id", INTEGER, true, -IDS, IDS, NULL, "", "where its alerts go"},
+    {"thread_id", INTEGER, false, 1, IDS, NULL, "none", "topic they go to"},
+    {"rate", INTEGER, false, 1, 6000, NULL, "60", "how many requests it takes a minute"},
+    {"forget_h", INTEGER, false, 1, 2160, NULL, "72", "an alert not repeated for so many hours is closed"},
+    {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: takes nothing"},
+    {"buttons", OBJECTS, false, 0, 64, NULL, "[]", "commands that its alerts offer to run"},
+    {0},
+};
+static const struct key button_keys[] = {
+    {"command", TEXT, true, 1, 32, NULL, "", "name of a command"},
+    {"args", OBJECT, false, 0, 0, NULL, "{}", "its arguments: {\"path\": \"{mountpoint}\"}; {label} is that label of the alert"},
+    {"when", OBJECT, false, 0, 0, NULL, "{}", "only for alerts with these labels: {\"alertname\": \"Disk*\"}"},
+    {"text", TEXT, false, 0, 60, NULL, "\"\"", "what the button says; else the command line"},
     {0},
 };
 
@@ -662,6 +689,7 @@ static void check_approvals(struct check *c, const char *path, struct json_objec
 static void check_command(struct check *c, const char *path, struct json_object *o)
 {
 	static const char *const builtins[] = {"start", "help", "whoami", "id", "tasks", "status", "output", "cancel", "approve", "reject", NULL};
+	static const char *const places[] = {"chat", "private", "", NULL};
 	struct json_object *parameters = list_of(o, "parameters");
 	const char *name = text_of(o, "name");
 	bool optional_before = false;
@@ -685,6 +713,8 @@ static void check_command(struct check *c, const char *path, struct json_object 
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
 	check_approvals(c, path, o);
+	if (!is_one_of(text_of(o, "answer"), places))
+		complain(c, path, "answer", "must be chat or private");
 	check_descriptions(c, path, o);
 }
 
@@ -708,6 +738,40 @@ static void check_schedule(struct check *c, const char *path, struct json_object
 		complain(c, path, "missed", "must be skip, once or all");
 	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
 		complain(c, path, "chat_id", "must not be 0");
+}
+
+/* An object whose values are texts. */
+static void check_texts(struct check *c, const char *path, struct json_object *o, const char *name)
+{
+	static const struct key text = {"", TEXT, false, 0, 1000, NULL, "", ""};
+	struct json_object *list = NULL;
+	char at[400];
+
+	if (!json_object_object_get_ex(o, name, &list) || !json_object_is_type(list, json_type_object))
+		return;
+	json_object_object_foreach(list, key, v)
+	{
+		snprintf(at, sizeof at, "%s.%s.%.64s", path, name, key);
+		check_value(c, at, &text, v);
+	}
+}
+
+static void check_hook(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *buttons = list_of(o, "buttons"), *chat = NULL;
+	char at[320];
+
+	if (json_object_object_get_ex(o, "chat_id", &chat) && json_object_is_type(chat, json_type_int) && !json_object_get_int64(chat))
+		complain(c, path, "chat_id", "must not be 0");
+	for (size_t i = 0; i < length_of(buttons); i++) {
+		struct json_object *b = json_object_array_get_idx(buttons, i);
+
+		snprintf(at, sizeof at, "%s.buttons[%zu]", path, i);
+		if (!check_object(c, at, button_keys, b))
+			continue;
+		check_texts(c, at, b, "args");
+		check_texts(c, at, b, "when");
+	}
 }
 
 static void check_grant(struct check *c, const char *path, struct json_object *o)
@@ -734,7 +798,8 @@ static const struct section {
     {"organizations", organization_keys, "name", NULL}, {"groups", group_keys, "name", NULL}, {"roles", role_keys, "name", NULL},
     {"users", user_keys, "login", check_user},          {"queues", queue_keys, "name", NULL},
     {"commands", command_keys, "name", check_command},  {"grants", grant_keys, NULL, check_grant},
-    {"schedules", schedule_keys, "name", check_schedule},
+    {"chats", chat_keys, "chat_id", NULL},              {"schedules", schedule_keys, "name", check_schedule},
+    {"hooks", hook_keys, "name", check_hook},
 };
 
 enum { SECTIONS = sizeof sections / sizeof *sections };
@@ -742,7 +807,8 @@ enum { SECTIONS = sizeof sections / sizeof *sections };
 /* Names seen so far are kept in an object, so that a file with many thousand people is read in no time. */
 static void check_twice(struct check *c, const char *path, const struct section *s, struct json_object *seen, struct json_object *o)
 {
-	const char *id = s->identity ? text_of(o, s->identity) : json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	struct json_object *key = s->identity ? json_object_object_get(o, s->identity) : o;
+	const char *id = json_object_is_type(key, json_type_string) ? json_object_get_string(key) : json_object_to_json_string_ext(key, JSON_C_TO_STRING_PLAIN);
 
 	if (*id && json_object_object_get_ex(seen, id, NULL))
 		complain(c, path, NULL, "%.200s stands here twice", id);
@@ -792,6 +858,21 @@ enum tele_err tele_document_check(struct json_object *document, struct tele_buf 
 	return errors->len == c.before ? TELE_OK : TELE_INVALID;
 }
 
+struct json_object *tele_document_in_order(struct json_object *document)
+{
+	static const char *const order[] = {"organizations", "groups", "roles", "users", "queues", "commands", "chats", "grants", "schedules", "hooks"};
+	struct json_object *out = json_object_new_object(), *list;
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (json_object_object_get_ex(document, order[i], &list))
+			json_object_object_add(out, order[i], json_object_get(list));
+	/* A section this list has forgotten is not to be lost. */
+	json_object_object_foreach(document, section, rest)
+		if (!json_object_object_get_ex(out, section, NULL))
+			json_object_object_add(out, section, json_object_get(rest));
+	return out;
+}
+
 static void describe(struct tele_buf *out, const char *name, const struct key *keys)
 {
 	tele_buf_printf(out, "  %s\n", name);
@@ -806,5 +887,7 @@ void tele_document_describe(struct tele_buf *out)
 		describe(out, sections[i].name, sections[i].keys);
 		if (sections[i].keys == command_keys)
 			describe(out, "commands: parameters", parameter_keys);
+		if (sections[i].keys == hook_keys)
+			describe(out, "hooks: buttons", button_keys);
 	}
 }

@@ -126,6 +126,9 @@ enum tele_err tele_pool_run(struct tele_pool *p, enum tele_stmt stmt, const char
 	}
 	if (rc != TELE_OK && why)
 		tele_buf_str(why, tele_db_error(db));
+	/* Who is there and refuses is not away. */
+	if (rc == TELE_DB && tele_db_ready(db))
+		rc = TELE_SYSTEM;
 	give_back(p, db);
 	return rc;
 }

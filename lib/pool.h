@@ -16,7 +16,7 @@ void tele_pool_free(struct tele_pool *p);
 
 /*
  * Waits for a free connection, then as tele_db_run, both within timeout_ms. What came to nothing for a serialisation failure or a
- * deadlock is tried twice again. why (NULL: not wanted): what the server said, where it is not TELE_OK.
+ * deadlock is tried twice again. TELE_SYSTEM: the server is there and refuses the statement, a mistake of ours. why (NULL: not wanted): what the server said, where it is not TELE_OK.
  */
 enum tele_err tele_pool_run(struct tele_pool *p, enum tele_stmt stmt, const char *const *values, int timeout_ms, PGresult **res,
     struct tele_buf *why) TELE_MUST;

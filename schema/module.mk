@@ -26,6 +26,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0021-alerts.sql \
 	schema/telemanager/0022-operations.sql \
 	schema/telemanager/0023-kinds.sql \
+	schema/telemanager/0024-groups.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -34,20 +35,29 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/admit.sql \
 	schema/telemanager/functions/alert.sql \
 	schema/telemanager/functions/audit.sql \
+	schema/telemanager/functions/chat.sql \
 	schema/telemanager/functions/config.sql \
 	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
 	schema/telemanager/functions/health.sql \
+	schema/telemanager/functions/hook.sql \
 	schema/telemanager/functions/janitor.sql \
 	schema/telemanager/functions/manager_account.sql \
 	schema/telemanager/functions/manager_administrators.sql \
+	schema/telemanager/functions/manager_audit.sql \
+	schema/telemanager/functions/manager_backup.sql \
+	schema/telemanager/functions/manager_chats.sql \
 	schema/telemanager/functions/manager_commands.sql \
+	schema/telemanager/functions/manager_engines.sql \
+	schema/telemanager/functions/manager_hooks.sql \
 	schema/telemanager/functions/manager_invites.sql \
 	schema/telemanager/functions/manager_people.sql \
 	schema/telemanager/functions/manager_requests.sql \
 	schema/telemanager/functions/manager_schedules.sql \
+	schema/telemanager/functions/manager_settings.sql \
 	schema/telemanager/functions/manager_signin.sql \
+	schema/telemanager/functions/manager_start.sql \
 	schema/telemanager/functions/manager_tasks.sql \
 	schema/telemanager/functions/manager_try.sql \
 	schema/telemanager/functions/menu.sql \

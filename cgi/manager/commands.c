@@ -1,9 +1,13 @@
 #include "cgi/manager/commands.h"
 
 #include "cgi/manager/declare.h"
+#include "lib/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { BODY_DEPTH = 12 };
 
 static const char *const filters[] = {"search", "kind", "queue", "role", "enabled", "asks", NULL};
 static const char *const actions[] = {"enable", "disable", NULL};
@@ -17,6 +21,16 @@ static const struct field fields[] = {
     {"program", FIELD_TEXT, 0, 255},
     {"args", FIELD_LINES, 0, 256},
     {"template", FIELD_LONG, 0, 32768},
+    {"connection", FIELD_TEXT, 0, 32},
+    {"statement", FIELD_LONG, 0, 32768},
+    {"writes", FIELD_BOOL, 0, 0},
+    {"row_limit", FIELD_NUMBER, 0, 0},
+    {"method", FIELD_CHOICE, 0, 0},
+    {"path", FIELD_TEXT, 0, 4096},
+    {"headers", FIELD_LINES, 0, 100},
+    {"body", FIELD_LONG, 0, 32768},
+    {"expect", FIELD_LINES, 0, 100},
+    {"pointer", FIELD_TEXT, 0, 1000},
     {"queue", FIELD_TEXT, 0, 32},
     {"timeout_s", FIELD_NUMBER, 0, 0},
     {"grace_s", FIELD_NUMBER, 0, 0},
@@ -32,6 +46,7 @@ static const struct field fields[] = {
     {"dangerous", FIELD_BOOL, 0, 0},
     {"approvals", FIELD_NUMBER, 0, 0},
     {"approvers", FIELD_CHOICE, 0, 0},
+    {"answer", FIELD_CHOICE, 0, 0},
     {NULL},
 };
 static const struct field parameter_fields[] = {
@@ -59,6 +74,8 @@ static const struct field grant_fields[] = {
     {"role", FIELD_CHOICE, FIELD_REQUIRED, 0},
     {"constraints", FIELD_LINES, 0, 1000},
     {"chat_id", FIELD_NUMBER, 0, 0},
+    {"hours", FIELD_TEXT, 0, 64},
+    {"timezone", FIELD_TEXT, 0, 64},
     {NULL},
 };
 static const struct inline_table inlines[] = {
@@ -153,6 +170,69 @@ static void add_descriptions(struct json_object *command, struct json_object *ro
 	page_set(command, "descriptions", o);
 }
 
+/* What only some kinds have: headers as lines, statuses as lines, a body as JSON. */
+
+static void add_headers(struct json_object *command, struct form *form, struct json_object *lines)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < length_of(lines); i++) {
+		const char *line = json_object_get_string(json_object_array_get_idx(lines, i)), *value = strchr(line, ':');
+		char name[128];
+
+		if (!*line)
+			continue;
+		if (!value || value == line || (size_t)(value - line) >= sizeof name) {
+			form_error(form, "headers", "header_form", json_object_new_int64((int64_t)i + 1));
+			continue;
+		}
+		snprintf(name, sizeof name, "%.*s", (int)(value - line), line);
+		page_set_text(o, name, value + 1 + strspn(value + 1, " "));
+	}
+	if (json_object_object_length(o))
+		page_set(command, "headers", o);
+	else
+		json_object_put(o);
+}
+
+/* What is no number stays a text, and is complained of. */
+static void add_statuses(struct json_object *command, struct json_object *lines)
+{
+	for (size_t i = 0; i < length_of(lines); i++) {
+		const char *line = json_object_get_string(json_object_array_get_idx(lines, i));
+		bool number = *line && strlen(line) < 9 && !line[strspn(line, "0123456789")];
+
+		declare_add(command, "expect", number ? json_object_new_int64(atoll(line)) : json_object_new_string(line));
+	}
+}
+
+static void add_body(struct json_object *command, struct form *form, const char *text)
+{
+	struct json_object *body;
+	const char *why = NULL;
+
+	if (!*text)
+		return;
+	body = tele_json_parse(text, strlen(text), BODY_DEPTH, &why, NULL);
+	if (!body)
+		form_error(form, "body", "not_json", json_object_new_string(why));
+	page_set(command, "body", body);
+}
+
+static void add_own(struct json_object *command, struct form *form)
+{
+	static const char *const made[] = {"headers", "expect", "body"};
+
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+		json_object_object_del(command, made[i]);
+	add_headers(command, form, page_get(form->values, "headers"));
+	add_statuses(command, page_get(form->values, "expect"));
+	add_body(command, form, page_text(form->values, "body"));
+	/* It would mean nothing for other kinds, ticked or not. */
+	if (!json_object_get_boolean(page_get(command, "writes")))
+		json_object_object_del(command, "writes");
+}
+
 /* Lines name=value; several of one name allow each of their values. */
 static struct json_object *constraints(struct form *form, struct json_object *lines, size_t row)
 {
@@ -193,11 +273,14 @@ static struct json_object *declare(struct form *form, struct json_object *base)
 {
 	struct json_object *document = json_object_new_object(), *command;
 
-	sort_parameters(form->values);
+	/* Errors are known by their rows. */
+	if (!form_has_errors(form))
+		sort_parameters(form->values);
 	command = declare_object(fields, form->values, base);
 	json_object_object_del(command, "parameters");
 	add_parameters(command, page_get(form->values, "parameters"));
 	add_descriptions(command, page_get(form->values, "descriptions"));
+	add_own(command, form);
 	declare_add(document, "commands", command);
 	add_grants(document, form);
 	return document;
@@ -218,4 +301,16 @@ const struct family commands = {
     .fields = fields,
     .inlines = inlines,
     .declare = declare,
+};
+
+/* Grants of all commands, to be looked at */
+
+static const char *const grant_filters[] = {"role", "command", "narrowed", NULL};
+
+const struct family commands_grants = {
+    .path = "/commands/grants",
+    .area = "commands",
+    .name = "commands/grant",
+    .list = TELE_STMT_MANAGER_GRANTS,
+    .filters = grant_filters,
 };

@@ -3,6 +3,6 @@
 
 #include "cgi/manager/family.h"
 
-extern const struct family commands;
+extern const struct family commands, commands_grants;
 
 #endif

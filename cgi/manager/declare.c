@@ -124,10 +124,15 @@ static const char *find_place(const struct family *f, const char *path, char *pl
 
 static void complain(const struct family *f, struct form *form, const char *path, const char *reason)
 {
-	struct json_object *detail = json_object_new_object();
+	struct json_object *detail;
 	char place[PLACE];
 	const char *rest = find_place(f, path, place);
 	long line;
+
+	/* Of one field that was found wrong when it was read, there is nothing more to say. */
+	if (*place && page_get(form->errors, place))
+		return;
+	detail = json_object_new_object();
 
 	/* Lists are typed a line each. */
 	page_set(detail, "line", take_number(&rest, &line) ? json_object_new_int64(line + 1) : NULL);
@@ -157,7 +162,7 @@ enum tele_err declare_typed(const struct family *f, struct form *form, struct js
 	char *text = NULL;
 
 	page_set(input, "document", document);
-	if (!form_has_errors(form) && tele_document_check(document, &errors) != TELE_OK) {
+	if (tele_document_check(document, &errors) != TELE_OK) {
 		text = tele_buf_detach(&errors);
 		if (!text)
 			return TELE_NOMEM;

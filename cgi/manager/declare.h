@@ -14,8 +14,8 @@ struct json_object *declare_object(const struct field *fields, struct json_objec
 void declare_add(struct json_object *document, const char *section, struct json_object *object);
 
 /*
- * Asks the family for the document, checks it, and adds it to input; what is wrong goes beside the field that has it. base: the
- * object as declared until now.
+ * Asks the family for the document, checks it, and adds it to input; what is wrong goes beside the field that has it, unless the field
+ * has an error already. base: the object as declared until now.
  */
 enum tele_err declare_typed(const struct family *f, struct form *form, struct json_object *base, struct json_object *input) TELE_MUST;
 /* The same for what only the database could tell: said's problems, a list of path and reason. False: there were none. */

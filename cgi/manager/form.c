@@ -182,7 +182,7 @@ static enum tele_err take(struct visit *v)
 		form.errors = json_object_new_object();
 		rc = show_again(v, &form, NULL, MORE_ROWS);
 	} else {
-		rc = form_has_errors(&form) ? show_again(v, &form, NULL, 0) : save(v, &form);
+		rc = form_has_errors(&form) && !family_of(v)->declare ? show_again(v, &form, NULL, 0) : save(v, &form);
 	}
 	form_release(&form);
 	return rc;

@@ -155,6 +155,7 @@ static void set_list(const struct visit *v, struct json_object *data)
 	bool turned = request_has(&v->in.query, "after") || request_has(&v->in.query, "before");
 
 	page_set_text(data, "base", f->path);
+	page_set_bool(data, "has_filters", f->filters != NULL);
 	page_set_bool(data, "has_rows", json_object_array_length(page_get(data, "rows")) > 0);
 	set_orders(v, data);
 	set_filters(v, data);

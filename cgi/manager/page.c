@@ -117,7 +117,7 @@ enum tele_err page_ask(struct visit *v, enum tele_stmt stmt, struct json_object 
 	if (rc == TELE_OK)
 		rc = parse(res, out);
 	else
-		tele_log(rc == TELE_DB ? TELE_ERROR : TELE_WARN, "not_answered", tele_str("statement", tele_stmt_text(stmt)->name),
+		tele_log(rc == TELE_DB || rc == TELE_SYSTEM ? TELE_ERROR : TELE_WARN, "not_answered", tele_str("statement", tele_stmt_text(stmt)->name),
 		    tele_str("path", v->in.path), tele_str("error", tele_buf_text(&why)));
 	PQclear(res);
 	json_object_put(who);
@@ -202,7 +202,7 @@ static void set_place(struct visit *v, struct json_object *data)
 /* What every page has besides its own. */
 static void set_layout(struct visit *v, struct json_object *data)
 {
-	static const char *const told[] = {"who", "may", "change", "waiting"};
+	static const char *const told[] = {"who", "may", "change", "section", "waiting"};
 	char form[TELE_SESSION_TOKEN + 1];
 
 	take_flash(v);

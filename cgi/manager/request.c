@@ -1,5 +1,6 @@
 #include "cgi/manager/request.h"
 
+#include "cgi/manager/parts.h"
 #include "lib/text.h"
 
 #include <stdlib.h>
@@ -14,13 +15,13 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool is_utf8(const char *text, size_t n)
+bool request_is_text(const char *text, size_t n)
 {
 	for (size_t i = 0, len; i < n; i += len) {
 		uint32_t c;
 
 		len = tele_text_decode(text + i, n - i, &c);
-		if (!len)
+		if (!len || !c)
 			return false;
 	}
 	return true;
@@ -57,14 +58,12 @@ static bool decode(char *text, size_t n)
 		text[made++] = c;
 	}
 	text[made] = '\0';
-	return is_utf8(text, made);
+	return request_is_text(text, made);
 }
 
-static enum tele_err add_pair(struct request_pairs *p, char *text, size_t n)
+enum tele_err request_add(struct request_pairs *p, const char *name, const char *value)
 {
 	struct request_pair *more;
-	char *value = memchr(text, '=', n);
-	char *end = text + n;
 
 	if (p->n == REQUEST_PAIRS)
 		return TELE_INVALID;
@@ -74,13 +73,21 @@ static enum tele_err add_pair(struct request_pairs *p, char *text, size_t n)
 			return TELE_NOMEM;
 		p->list = more;
 	}
+	p->list[p->n++] = (struct request_pair){name, value};
+	return TELE_OK;
+}
+
+static enum tele_err add_pair(struct request_pairs *p, char *text, size_t n)
+{
+	char *value = memchr(text, '=', n);
+	char *end = text + n;
+
 	/* The separators' places become the closing NULs. */
 	if (value && !decode(value + 1, (size_t)(end - value - 1)))
 		return TELE_INVALID;
 	if (!decode(text, value ? (size_t)(value - text) : n))
 		return TELE_INVALID;
-	p->list[p->n++] = (struct request_pair){text, value ? value + 1 : end};
-	return TELE_OK;
+	return request_add(p, text, value ? value + 1 : end);
 }
 
 enum tele_err request_pairs_parse(struct request_pairs *p, const char *text, size_t n)
@@ -144,6 +151,11 @@ static bool is_form(const char *type)
 	return !strncasecmp(type, form, sizeof form - 1) && strchr("; ", type[sizeof form - 1]);
 }
 
+static enum tele_err parse_body(struct request *r, const char *type, const char *body, size_t n)
+{
+	return !n || is_form(type) ? request_pairs_parse(&r->form, body, n) : parts_parse(&r->form, type, body, n);
+}
+
 static enum tele_err take_body(struct request *r, const struct request_source *s)
 {
 	const char *text = s->param(s->context, "CONTENT_LENGTH");
@@ -155,12 +167,11 @@ static enum tele_err take_body(struct request *r, const struct request_source *s
 		return TELE_INVALID;
 	if (length > REQUEST_BODY)
 		return TELE_CONFLICT;
-	if (length && !is_form(s->param(s->context, "CONTENT_TYPE")))
-		return TELE_DENIED;
 	body = malloc((size_t)length + 1);
 	if (!body)
 		return TELE_NOMEM;
-	rc = s->read(s->context, body, (size_t)length) == (size_t)length ? request_pairs_parse(&r->form, body, (size_t)length) : TELE_INVALID;
+	rc = s->read(s->context, body, (size_t)length) == (size_t)length
+	    ? parse_body(r, s->param(s->context, "CONTENT_TYPE"), body, (size_t)length) : TELE_INVALID;
 	free(body);
 	return rc;
 }
@@ -180,7 +191,7 @@ enum tele_err request_take(struct request *r, const struct request_source *s)
 	r->cookies = s->param(s->context, "HTTP_COOKIE");
 	r->site = s->param(s->context, "HTTP_SEC_FETCH_SITE");
 	r->post = !strcmp(r->method, "POST");
-	if (!is_utf8(r->path, strlen(r->path)))
+	if (!request_is_text(r->path, strlen(r->path)))
 		return TELE_INVALID;
 	rc = request_pairs_parse(&r->query, r->query_text, strlen(r->query_text));
 	return rc == TELE_OK && r->post ? take_body(r, s) : rc;

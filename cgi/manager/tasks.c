@@ -16,6 +16,21 @@ const struct family tasks = {
     .actions = actions,
 };
 
+/* What waits for a person before it becomes a task */
+
+static const char *const pending_filters[] = {"state", "person", NULL};
+static const char *const pending_actions[] = {"withdraw", NULL};
+
+const struct family tasks_pending = {
+    .path = "/pending",
+    .area = "tasks",
+    .name = "tasks/pending",
+    .list = TELE_STMT_MANAGER_PENDING,
+    .act = TELE_STMT_MANAGER_PENDING_ACT,
+    .filters = pending_filters,
+    .actions = pending_actions,
+};
+
 /* The part of a task's page that changes, for the script that shows it anew. */
 enum tele_err tasks_live(struct visit *v)
 {

@@ -4,7 +4,7 @@
 #include "cgi/manager/family.h"
 
 /* /tasks: what runs, what ran; one of them, cancelled, run again; all that fits a filter as a file. */
-extern const struct family tasks;
+extern const struct family tasks, tasks_pending;
 route_handler tasks_live, tasks_cancel, tasks_again, tasks_export;
 
 #endif

@@ -2,6 +2,7 @@
 """The part of ./demo that needs root. Settings (TELEOPS_*) come on standard input, ended by NUL each."""
 import argparse
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -150,7 +151,7 @@ def seed(at):
         teleops(at, "migrate")
     except Trouble as e:
         raise Trouble(f"{e}\nThe databases of a former start stay until ./demo --reset") from None
-    password = at.kept.get("DEMO_ADMIN_PASSWORD")
+    password, hook = at.kept.get("DEMO_ADMIN_PASSWORD"), at.kept.get("DEMO_HOOK_URL", "")
     if not password:
         password = at.value("TELEOPS_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
         teleops(at, "apply", os.path.join(at.app, "demo/example.json"))
@@ -158,8 +159,24 @@ def seed(at):
         if at.simulated:
             # It speaks into chats that only the simulator has.
             teleops(at, "apply", os.path.join(at.app, "demo/chats.json"))
+            path = json.loads(teleops(at, "hook", "renew", "monitoring", "--json"))["url"].partition("/hooks/")[2]
+            hook = f"https://127.0.0.1:{at.webhook_port}/hooks/{path}"
+            at.first_alert = True
+        elif not at.real:
+            # Nobody knows what groups another simulator has.
+            teleops(at, "chat", "allow", "new")
         teleops(at, "admin", "create", "admin", TELEOPS_ADMIN_PASSWORD=password)
-    at.write_env(DEMO_ADMIN_LOGIN="admin", DEMO_ADMIN_PASSWORD=password)
+    at.write_env(DEMO_ADMIN_LOGIN="admin", DEMO_ADMIN_PASSWORD=password, DEMO_HOOK_URL=hook)
+
+
+def show_alert(at):
+    """What Alertmanager would send of a disk that fills (prometheus.io/docs/alerting/latest/configuration, webhook_config)."""
+    labels = {"alertname": "DiskFull", "severity": "critical", "instance": "web1", "mountpoint": "/var/log"}
+    report = {"version": "4", "groupKey": "demo", "status": "firing", "receiver": "teleops", "groupLabels": {"alertname": "DiskFull"}, "commonLabels": labels,
+              "alerts": [{"status": "firing", "labels": labels, "annotations": {"summary": "web1: /var/log is 97 % full"}}]}
+    request = urllib.request.Request(at.kept["DEMO_HOOK_URL"], data=json.dumps(report).encode(), headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=at.cert)):
+        pass
 
 
 def healthy(at):
@@ -200,12 +217,16 @@ def start_all(at, s, webhook):
         s.start(parts.poller(at))
     elif at.simulated or webhook:
         set_webhook(at)
+    if at.first_alert:
+        show_alert(at)
 
 
 def summary(at):
     chat = at.api_base + "/" if at.simulated else "your bot, in Telegram" if at.real else f"(TELEOPS_API_BASE is {at.api_base})"
     lines = [("chat", chat), ("pages", f"https://127.0.0.1:{at.admin_port}/"),
              ("login", f"admin, password {at.kept['DEMO_ADMIN_PASSWORD']}"), ("all else", at.env_file), ("logs", at.log)]
+    if at.kept.get("DEMO_HOOK_URL"):
+        lines.append(("alerts", f". {at.env_file}; curl --cacert $DEMO_CERT -d 'the fridge is warm' $DEMO_HOOK_URL"))
     if at.real:
         lines.append(("next", "write to the bot; it answers with your numeric id; put that into a file for teleops apply (docs/apply.md)"))
     return "TeleOps runs.\n" + "".join(f"  {name:9} {value}\n" for name, value in lines)

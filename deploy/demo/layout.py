@@ -51,6 +51,7 @@ class Layout:
         self.cert, self.key = os.path.join(self.tls, "cert.pem"), os.path.join(self.tls, "key.pem")
         self.env_file = os.path.join(self.dir, "demo.env")
         self.kept = self.read_env()
+        self.first_alert = False
 
     def read_env(self):
         """What a former start chose: passwords and secrets stay the same until --reset."""

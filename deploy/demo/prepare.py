@@ -108,6 +108,10 @@ def programs(at):
         shutil.copyfile(os.path.join(HERE, name), own)
         os.chmod(own, 0o755)
     directory(at.connections, 0o755)
+    own = os.path.join(at.connections, "teleops")
+    with open(own, "w", encoding="utf-8") as f:
+        f.write(f"# TeleOps itself, for /health\nurl = https://127.0.0.1:{at.admin_port}\nca_file = {at.cert}\n")
+    os.chmod(own, 0o644)
     shutil.copyfile(os.path.join(at.app, "usr/libexec/teleops/telecall"), at.telecall)
     os.chmod(at.telecall, 0o755)
 

@@ -1,17 +1,21 @@
 """Debian's Chromium, driven over the pages as a person would: by what is labelled, pressed and read."""
+import base64
+import contextlib
 import json
 import os
 import shutil
 import tempfile
+import time
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 PHONE, DESKTOP = (360, 740), (1280, 900)
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-color-profile=srgb")
+           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1400,1200", "--force-color-profile=srgb")
 
 
 class Chrome:
@@ -57,6 +61,11 @@ class Chrome:
     def heading(self):
         return self.find("h1").text
 
+    def picture(self, size):
+        """What is seen of the page, as PNG."""
+        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
+        return base64.b64decode(self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})["data"])
+
     def answer(self):
         """(status, HTML as it was sent) of the page that is shown."""
         found = None
@@ -92,17 +101,45 @@ class Chrome:
     def has(self, css):
         return bool(self.all(css))
 
+    def sees(self, css):
+        """Whether it is there to be seen, which Selenium does not know of what is folded."""
+        return self.run("return arguments[0].checkVisibility()", self.find(css))
+
     # -- touching
 
     def go(self, path):
         self.driver.get(self.base + path)
         return self
 
-    def press(self, css):
-        """Presses a button or link."""
-        self.run("arguments[0].scrollIntoView({block: 'center'})", self.find(css))
-        self.find(css).click()
+    def touch(self, css):
+        """Presses what leads to no other page."""
+        found = self.find(css)
+        self.run("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
         return self
+
+    def press(self, css):
+        """Presses a button or link, and waits for the page that comes."""
+        with self.leaving():
+            self.touch(css)
+        return self
+
+    @contextlib.contextmanager
+    def leaving(self):
+        """Until the page that is shown has made place for another one, which is complete."""
+        self.run("window.shown = true")
+        yield
+        until = time.monotonic() + 60
+        while not self.arrived():
+            assert time.monotonic() < until, f"no other page came after {self.path}"
+            time.sleep(0.01)
+
+    def arrived(self):
+        try:
+            return self.run("return !window.shown && document.readyState === 'complete'")
+        except WebDriverException:
+            # Between two pages there is none to ask.
+            return False
 
     def set(self, name, value):
         """Types, ticks or chooses, as the control of that name wants it."""

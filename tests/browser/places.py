@@ -1,4 +1,5 @@
 """Where pages are: for each address of telemanager.fcgi's own table one that exists, found by following links."""
+import html
 import json
 import os
 import re
@@ -24,22 +25,30 @@ def lists():
 
 
 class Places:
+    """found: where to go for an address of the table, with the query of a link where it makes no sense without."""
+
     def __init__(self, browser):
         self.browser = browser
-        self.found = {r: r for r in routes() if "{" not in r}
-        self.patterns = {r: re.compile(re.sub(r"\\{\w+\\}", "([^/?#]+)", re.escape(r)) + "$") for r in routes() if "{" in r}
-        todo = list(self.found.values())
+        self.found = {}
+        self.patterns = {r: re.compile(re.sub(r"\\{\w+\\}", "([^/?#]+)", re.escape(r)) + "$") for r in routes()}
+        todo = [r for r in routes() if "{" not in r]
         while todo:
-            page = self.browser.get(todo.pop())
-            if page.headers.get("content-type", "").startswith("text/html"):
-                todo += self.meet(page.links("^/"))
+            path = todo.pop()
+            page = self.browser.get(path)
+            if page.status == 200:
+                self.found.setdefault(self.route(path), path)
+            if page.status == 200 and page.headers["content-type"].startswith("text/html"):
+                todo += self.meet(re.findall(r'(?:href|data-live)="(/[^"#]*)', page.text))
+
+    def route(self, path):
+        path = path.split("?")[0]
+        return path if path in self.patterns else next((r for r, p in self.patterns.items() if p.match(path)), None)
 
     def meet(self, links):
-        """The first link for each address is the one to go to; gives those that are new."""
-        new = []
-        for path in sorted({x.split("?")[0].split("#")[0] for x in links}):
-            for route, pattern in self.patterns.items():
-                if route not in self.found and path not in self.found and pattern.match(path):
-                    self.found[route] = path
-                    new.append(path)
-        return new
+        """The first link for each address that nothing was found for yet."""
+        new = {}
+        for link in sorted(links):
+            route = self.route(link)
+            if route and route not in self.found and ("{" in route or "?" in link):
+                new.setdefault(route, html.unescape(link))
+        return list(new.values())

@@ -45,6 +45,7 @@ def example(marks, hosts):
     return {
         "roles": [{"name": "crew"}, {"name": "few"}, {"name": "own"}, {"name": "boss", "manages_tasks": True}, {"name": "judge"}],
         "queues": [{"name": "narrow", "concurrency": 1}],
+        "chats": [{"chat_id": -2001}, {"chat_id": -1000000002002}],
         "users": [{"login": "ada", "first_name": "Ada", "telegram_ids": [4001], "roles": ["crew"]},
                   {"login": "bob", "first_name": "Bob", "telegram_ids": [4002], "roles": ["few"]},
                   {"login": "eve", "first_name": "Eve", "last_name": "Boss", "telegram_ids": [4004], "roles": ["boss"]},
@@ -101,11 +102,15 @@ def example(marks, hosts):
                 {"name": "pin", "type": "integer", "secret": True, "required": True}, {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
             {"name": "gravepw", "program": "act", "args": ["hex", "0"], "dangerous": True, "approvals": 1, "approvers": "judge", "parameters": [
                 {"name": "password", "type": "text", "secret": True, "required": True}], **exec_},
+            {"name": "payslip", "program": "act", "args": ["lines", "{count}", "0", "0"], "answer": "private", **exec_,
+             "parameters": [{"name": "count", "type": "integer", "default": 2}]},
+            {"name": "secretive", "program": "act", "args": ["lines", "{count}", "{ms}", "0"], "answer": "private", "long_running": True, **exec_, "parameters": [
+                {"name": "count", "type": "integer", "required": True}, {"name": "ms", "type": "integer", "required": True}]},
             {"name": "deploy", "kind": "text", "template": "deployed to {env}", "parameters": [
                 {"name": "env", "type": "choice", "choices": ["prod", "staging"], "required": True}]},
         ],
         "grants": [*({"role": "crew", "command": c} for c in ("echo", "mark", "again", "flood", "nonsense", "stubborn", "tree", "pair", "narrow", "far", "urgent", "risky", "grave", "judged", "guide", "progress", "broken", "killed", "absent", "typed",
-                                                              "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw")),
+                                                              "deploy", "every", "lend", "hosts", "login", "setpw", "askpw", "gravepw", "payslip", "secretive")),
                    {"role": "few", "command": "deploy", "constraints": {"env": ["staging"]}},
                    {"role": "own", "command": "every", "constraints": {"who": ["sue"]}}],
     }
@@ -159,7 +164,8 @@ class Stack:
         subprocess.run(["cc", "-O1", "-o", act, os.path.join(HERE, "act.c")], check=True)
         os.chmod(act, 0o755)
         # What the demo says by itself would be in the tests' way.
-        self.sql("DELETE FROM schedule")
+        self.sql("DELETE FROM schedule; DELETE FROM hook")
+        assert self.settled()
         self.apply(example(self.marks, self.hosts))
         self.sim.call("/sim/start", {"people": list(CROWD)})
 

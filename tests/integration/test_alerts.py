@@ -1,5 +1,6 @@
 """Alerts that monitoring posts: one message each, which offers commands, changes with each report, and is closed."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -105,6 +106,22 @@ def test_reports_that_come_before_the_message_is_sent_become_one(stack, hook):
     assert hook.post(disk("resolved", "/9"))[0] == 200
     assert stack.settled()
     assert [m["text"].splitlines()[:2] for m in hook.messages()] == [["✅ DiskFull", "✓ web1: /9 is 97 % full"]]
+
+
+def test_reports_that_come_at_once_are_one_alert(stack, hook):
+    def post(_):
+        return hook.post(disk())[0]
+    with concurrent.futures.ThreadPoolExecutor(8) as many:
+        assert set(many.map(post, range(40))) == {200}
+    assert stack.settled() and len(hook.messages()) == 1
+    assert stack.sql("SELECT reports FROM alert") == [(40,)]
+
+
+def test_a_body_in_chunks(stack, hook):
+    connection = stack.connection()
+    connection.request("POST", f"/hooks/{hook.token}", body=iter([b'{"title": ', b'"in pieces"}']), headers={"Content-Type": "application/json"}, encode_chunked=True)
+    assert connection.getresponse().status == 200 and stack.settled()
+    assert hook.messages()[-1]["text"] == "🔔 in pieces"
 
 
 # -- what it offers to run
@@ -293,3 +310,22 @@ def test_it_is_counted(stack, hook):
     hook.told(disk())
     assert stack.sql("SELECT value FROM metric_now() WHERE name = 'teleops_alerts'") == [(1.0,)]
     assert stack.wait(lambda: stack.sql("SELECT sum(value) > 0 FROM metric WHERE name = 'teleops_hook_requests_total' AND labels = 'outcome=\"opened\"'") == [(True,)], 30)
+
+
+def test_an_operators_hook_from_the_first_line_to_the_last(stack, hook):
+    made = stack.teleops("hook", "create", "grafana", "--chat", str(TOPICS), "--topic", "9", "--json")
+    first = json.loads(made.stdout)["url"].rpartition("/")[2]
+    stack.apply({"hooks": [{"name": "grafana", "chat_id": TOPICS, "thread_id": 9, "buttons": [
+        {"command": "mark", "args": {"word": "{host}"}, "when": {"host": "web*"}, "text": "Mark it"}]}]})
+    other = Hook.__new__(Hook)
+    other.stack, other.name, other.chat, other.token = stack, "grafana", TOPICS, first
+    told = other.told({"title": "Load", "status": "alerting", "labels": {"host": "web1"}})
+    assert list(keys(told)) == ["▶ Mark it"] and told["message_thread_id"] == 9
+    press(stack, 4001, "▶ Mark it", chat=TOPICS, message=told)
+    assert stack.marked() == ["web1"]
+    second = json.loads(stack.teleops("hook", "renew", "grafana", "--json").stdout)["url"].rpartition("/")[2]
+    assert other.post("x")[0] == 403 and other.post("x", token=second)[0] == 200
+    listed = {h["hook"]: h for h in json.loads(stack.teleops("hook", "list", "--json").stdout)["hooks"]}
+    assert listed["grafana"]["open"] == 2 and listed["grafana"]["last"] and second not in json.dumps(listed)
+    assert stack.teleops("hook", "delete", "grafana").returncode == 0 and other.post("x", token=second)[0] == 403
+    assert second not in stack.logged("postgres") and second not in stack.logged("telebot")

@@ -85,7 +85,7 @@ def superuser(stack):
 def test_a_sound_one_is_found_sound(stack):
     found = Findings(stack)
     assert {n: f for n, f in found.items() if f[0] != "ok"} == {}
-    assert len(found) >= 29 and found.lines[-1].endswith("0 warn, 0 failed, 0 not looked at")
+    assert len(found) >= 30 and found.lines[-1].endswith("0 warn, 0 failed, 0 not looked at")
 
 
 def test_nothing_set_at_all(stack):
@@ -137,6 +137,34 @@ def test_secret_keys(stack, tmp_path):
     path.chmod(0o640)
     broken(stack, "secret keys", "FAIL", "can be opened by others than its owner", "engines take no other", TELEOPS_SECRET_PUBLIC_KEY=public,
            TELEOPS_SECRET_KEY_FILE=str(path))
+
+
+def test_connections(stack):
+    found = Findings(stack)
+    assert found["connections"] == ("ok", "teleapp answers; teleops answers", "")
+    directory = stack.env["TELEOPS_CONNECTION_DIR"]
+    path = os.path.join(directory, "shop")
+    try:
+        for words, mode, said, todo in (("url = http://127.0.0.1:1", 0o644, "connection shop: the request failed", "correct the file"),
+                                        ("conninfo = host=/nonexistent dbname=x", 0o644, "connection shop: cannot connect", "correct the file"),
+                                        ("conninfo = dbname=x\nurl = http://x", 0o644, "shop:2: unknown key, or one that the other keys", "correct the file"),
+                                        ("nonsense = 1", 0o644, "shop:1: unknown key", "correct the file"), ("", 0o644, "names neither conninfo nor url", ""),
+                                        ("url = http://127.0.0.1:1", 0o666, "can be written by others than root", ""),
+                                        ("url = http://127.0.0.1:1", 0o600, "teleops-engine cannot read it", "chgrp"),
+                                        ("url = http://127.0.0.1:1\npassword = AAAA", 0o644, "what was sealed for @shop is damaged", "")):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(words + "\n")
+            os.chmod(path, mode)
+            broken(stack, "connections", "FAIL", said, todo)
+    finally:
+        os.remove(path)
+    stack.apply({"commands": [{"name": "lost", "kind": "sql", "connection": "shop", "statement": "SELECT 1"}]})
+    try:
+        broken(stack, "connections", "warn", "connection shop is not on this host (/lost)", "hosts of the engines")
+    finally:
+        stack.sql("DELETE FROM command WHERE name = 'lost'")
+    broken(stack, "connections", "FAIL", "sql and http commands cannot run", "install it", TELEOPS_CALL_PROGRAM="/nonexistent/telecall")
+    broken(stack, "connections", "FAIL", "there is no system user nobody-here", "useradd", TELEOPS_HTTP_USER="nobody-here")
 
 
 # -- the database
@@ -381,7 +409,7 @@ def test_clocks_that_differ(stack):
     def late(_method, _answer):
         return {"Date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))}
     with telegram(stack, late) as address:
-        broken(stack, "Telegram's clock", "warn", "it is 100 s before this host's", "NTP", TELEOPS_API_BASE=address)
+        broken(stack, "Telegram's clock", "warn", "s before this host's", "NTP", TELEOPS_API_BASE=address)
 
 
 def test_a_sender_with_another_bot(stack):

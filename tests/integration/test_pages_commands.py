@@ -64,6 +64,26 @@ def test_command_is_made_as_apply_would(stack, admin):
     assert "grants : crew (env=staging), few in chat -100 → few in chat -100" in history and "from 127.0.0.1" in history
 
 
+def test_statement_and_request(stack, admin):
+    page = make(admin, "t_sql", kind="sql", program="", connection="teleapp", statement="SELECT name FROM host WHERE env = {env}", writes="1", row_limit="20",
+                parameters__0__name="env", parameters__0__type="text", parameters__0__required="1", grants__0__role="crew")
+    assert exported(stack, "commands", "t_sql") == {"name": "t_sql", "kind": "sql", "connection": "teleapp", "statement": "SELECT name FROM host WHERE env = {env}", "writes": True,
+                                                    "row_limit": 20, "parameters": [{"name": "env", "type": "text", "required": True}]}
+    assert "nothing changed" in admin.send(page.form()).flash
+    assert "SELECT name FROM host" in verdict(admin, user="ada", line="/t_sql prod")[1]
+    page = admin.send(page.form(), statement="SELECT {nothing}")
+    assert "no parameter for {nothing}" in page.errors()["statement"]
+    page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="echo", row_limit="5", headers="Accept", body="{")
+    assert "means nothing for kind exec" in page.errors()["row_limit"] and "as Accept: application/json" in page.errors()["headers"] and "no JSON" in page.errors()["body"]
+    request = {"name": "t_http", "kind": "http", "connection": "web", "path": "/hosts/{env}", "method": "POST", "headers": {"X-Of": "{env}"}, "expect": [200, 404],
+               "body": {"env": ["{env}"]}, "pointer": "/state", "parameters": [{"name": "env", "type": "text", "required": True}]}
+    stack.apply({"commands": [request]})
+    page = admin.get(f"/commands/{key_of(stack, 't_http')}")
+    assert "nothing changed" in admin.send(page.form()).flash
+    page = admin.send(page.form(), expect="200\nfine")
+    assert "Line 2" in page.errors()["expect"]
+
+
 def test_lines_keep_what_they_were(stack, admin):
     """An argument of several lines is kept while it is not touched."""
     stack.apply({"commands": [{"name": "t_lines", "kind": "exec", "program": "echo", "args": ["one\ntwo", "  three", ""]}]})
@@ -108,6 +128,30 @@ def test_form_refuses_beside_the_field(stack, admin, typed, field, said):
     assert page.status == 422 and stack.count("command") == before and stack.count("queue", "name = 'No Queue'") == 0
     assert "Nothing was saved" in page.problem and said in page.errors().get(field, ""), (page.errors(), page.problem)
     assert dict(page.form().fields)["description"] == "Kept"
+
+
+def test_a_grant_at_certain_hours_and_an_answer_for_one_alone(stack, admin):
+    page = make(admin, "t_shift", grants__0__role="crew", grants__0__hours="mon-fri 08:00-18:00", grants__0__timezone="Europe/Berlin", answer="private")
+    assert grants(stack, "t_shift") == [{"role": "crew", "hours": "mon-fri 08:00-18:00", "timezone": "Europe/Berlin"}]
+    assert exported(stack, "commands", "t_shift")["answer"] == "private"
+    fields = dict(page.form().fields)
+    assert fields["grants-0-hours"] == "mon-fri 08:00-18:00" and fields["grants-0-timezone"] == "Europe/Berlin"
+    assert "nothing changed" in admin.send(page.form()).flash
+    refused = admin.send(page.form(), grants__0__hours="8-18")
+    assert refused.status == 422 and "is not understood" in refused.errors()["grants-0-hours"]
+    page = admin.send(page.form(), grants__0__hours="", grants__0__timezone="", answer="chat")
+    assert grants(stack, "t_shift") == [{"role": "crew"}]
+    assert "answer" not in exported(stack, "commands", "t_shift")
+
+
+def test_all_errors_at_once(stack, admin):
+    """What the form finds and what apply would say, in one go; rows stay in the order they were typed in."""
+    page = admin.send(admin.get("/commands/new").form(), name="t_bad", kind="exec", program="a/b", args="{x}", timeout_s="soon",
+                      parameters__0__name="n", parameters__0__place="9", parameters__1__name="m", parameters__1__type="pattern", parameters__1__place="1",
+                      grants__0__constraints="x", grants__0__chat_id="-5")
+    assert page.status == 422
+    assert set(page.errors()) == {"program", "args", "timeout_s", "parameters-0-type", "parameters-1-pattern", "grants-0-role", "grants-0-constraints"}, page.errors()
+    assert page.errors()["timeout_s"] == "This must be a whole number."
 
 
 def test_another_like_it_and_new_name(stack, admin):
@@ -183,6 +227,23 @@ def test_programs_of_engines_are_proposed(stack, admin):
     assert "serves the queue of this command" in admin.get(f"/commands/{key_of(stack, 'far')}").main
 
 
+def test_grants_are_listed(stack, admin):
+    page = admin.get("/commands/grants?role=few")
+    assert "few /deploy env=staging anywhere any time 1" in page.main and "crew /echo" not in page.main
+    assert "own /every who=sue" in admin.get("/commands/grants?narrowed=true&sort=-command").main
+    assert "crew /deploy any arguments anywhere" in admin.get("/commands/grants?command=deploy").main
+    assert "Nothing fits" in admin.get("/commands/grants?role=nobody").main
+
+
+def test_grants_hold_at_certain_hours(stack, admin):
+    page = make(admin, "t_hours", grants__0__role="crew", grants__0__hours="mon-fri 08:00-18:00", grants__0__timezone="Europe/Berlin")
+    assert grants(stack, "t_hours") == [{"role": "crew", "hours": "mon-fri 08:00-18:00", "timezone": "Europe/Berlin"}]
+    assert "nothing changed" in admin.send(page.form()).flash
+    assert "mon-fri 08:00-18:00 Europe/Berlin" in admin.get("/commands/grants?command=t_hours&narrowed=true").main
+    page = admin.send(page.form(), grants__0__hours="noon")
+    assert "not understood" in page.errors()["grants-0-hours"]
+
+
 # -- who can run what
 
 def verdict(admin, **question):
@@ -195,11 +256,11 @@ def verdict(admin, **question):
 
 def test_who_can_run_it(stack, admin):
     page, said = verdict(admin, user="ada", line="/deploy prod")
-    assert " Yes ada and /deploy <env> in chat 4001" in said and "crew by themselves anywhere any arguments yes" in said and "deployed to prod" in said
+    assert " Yes ada and /deploy <env> in chat 4001" in said and "crew by themselves anywhere any arguments always yes" in said and "deployed to prod" in said
     page, said = verdict(admin, user="bob", line="/deploy staging")
-    assert " Yes " in said and "env=staging fits yes" in said
+    assert " Yes " in said and "env=staging fits always yes" in said
     page, said = verdict(admin, user="bob", line="/deploy env=prod")
-    assert " No " in said and "No grant fits" in said and "few by themselves anywhere env=staging does not fit no" in said and "crew no anywhere" in said
+    assert " No " in said and "No grant fits" in said and "few by themselves anywhere env=staging does not fit always no" in said and "crew no anywhere" in said
     assert " Yes " in verdict(admin, user="4001", line="/echo it's 'all' the same")[1]
     page, said = verdict(admin, user="gone", line="/echo x")
     assert " No " in said and "switched off" in said
@@ -216,6 +277,13 @@ def test_who_can_run_it(stack, admin):
         assert " Yes " in verdict(admin, user="bob", line="/hosts", chat="-100")[1]
         said = verdict(admin, user="bob", line="/hosts")[1]
         assert " No " in said and "own by group t-team -100 another" in said
+        # The same at certain hours.
+        stack.sql("UPDATE role_command SET hours = lower(to_char(now() + interval '2 days', 'dy')) WHERE chat_id = -100")
+        said = verdict(admin, user="bob", line="/hosts", chat="-100")[1]
+        assert " No " in said and "UTC not now no" in said
+        # A group nobody has allowed.
+        said = verdict(admin, user="ada", line="/hosts", chat="-987654")[1]
+        assert " No " in said and "In this chat nothing is answered" in said
     finally:
         stack.sql("DELETE FROM user_group WHERE name = 't-team'; DELETE FROM role_command WHERE chat_id = -100")
 

@@ -137,7 +137,8 @@ def test_renaming_keeps_the_record(stack, admin):
     page = admin.send(page.form(), login="t-new")
     assert "login : t-old → t-new" in page.flash
     assert [e[0] for e in events(stack, "user t-old")] == ["created", "renamed"]
-    assert "t-old → t-new" in admin.get(page.path + "/history").main
+    shown = admin.get(page.path + "/history").main
+    assert "t-old → t-new" in shown and "created by" in shown, "what was done under the former name belongs to it"
     assert stack.count("telegram_account a JOIN app_user u ON u.id = a.user_id", "u.login = 't-new'") == 1
 
 
@@ -177,7 +178,11 @@ def test_groups_roles_and_organizations(stack, admin, kind, table):
     assert "name : t-one → t-two" in page.flash
     assert "t-two" in admin.get(f"/people/{kind}?search=T-TW").main and "Nothing fits" in admin.get(f"/people/{kind}?search=%25zz").main
     history = admin.get(page.path + "/history")
-    assert "t-one → t-two" in history.main
+    assert "t-one → t-two" in history.main and "created by" in history.main
+    # What another one does that takes the name that became free is not its history.
+    another = admin.send(admin.get(f"/people/{kind}/new").form(), name="t-one")
+    assert admin.get(page.path + "/history").main.count("created by") == 1
+    admin.send(admin.get(another.path + "/delete").form(another.path + "/delete"))
     page = admin.send(admin.get(page.path + "/delete").form(page.path + "/delete"))
     assert "was removed" in page.flash and stack.count(table, "name LIKE 't-%%'") == 0
 

@@ -72,9 +72,9 @@ def test_what_waits_is_cancelled_at_once(stack, admin):
     page = admin.get(f"/tasks/{first}")
     assert "no engine serves the queue far" in page.main
     page = admin.send(admin.get("/tasks").form("list"), action="cancel", id=[str(first), str(second), "77"])
-    assert "Cancel these?" in page.main and "/far two" in page.main and stack.count("task") == 2, "nothing happens before it is confirmed"
+    assert "Cancel these?" in page.main and "/far two" in page.main and stack.count("task", "NOT internal") == 2, "nothing happens before it is confirmed"
     page = admin.send(page.form())
-    assert "2 cancelled" in page.flash and stack.count("task") == 0
+    assert "2 cancelled" in page.flash and stack.count("task", "NOT internal") == 0
     assert stack.wait(lambda: any(f"Task {first} was cancelled by" in m.get("text", "") for m in stack.sim.messages(4001)))
     assert "had ended before" in admin.send(admin.send(admin.get("/tasks").form("list"), action="cancel", id=[str(first)]).form()).flash
 
@@ -110,7 +110,7 @@ def test_running_again_is_refused(stack, admin, change, back, said):
         stack.sql(change)
         page = admin.send(admin.get(f"/tasks/{number}").form(f"/tasks/{number}/again"))
         assert said in page.flash, page.flash
-        assert stack.count("task") == 0 and stack.count("pending") == 0 and stack.marked() == ["once"]
+        assert stack.count("task", "NOT internal") == 0 and stack.count("pending") == 0 and stack.marked() == ["once"]
     finally:
         if back:
             stack.sql(back)
@@ -178,7 +178,7 @@ def test_files(stack, admin):
     rows = json.loads(page.text)
     assert [r["task"] for r in rows] == list(range(1000001, 1002501)) and rows[0]["line"] == "=cmd 1" and rows[0]["exit_status"] is None
     assert json.loads(admin.get("/tasks/export?format=json&number=1").text) == []
-    assert admin.get("/tasks/export?format=exe").status == 400 and admin.get("/tasks/export").status == 400
+    assert admin.get("/tasks/export?format=exe").status == 400 and admin.get("/tasks/export").headers["content-type"].startswith("text/csv")
     assert stack.count("audit_event", "action = 'exported' AND object = 'tasks' AND actor = 'manager'") >= 3
     assert "/tasks/export?format=csv&state=bad" in admin.get("/tasks?state=bad").links()
 
@@ -192,3 +192,37 @@ def test_who_may_only_look(stack, admin):
     page = b.get(f"/tasks/{number}")
     assert page.status == 200 and "looked at" in page.main and "/again" not in page.text and "/people/users" not in page.text
     assert 'name="id"' not in b.get("/tasks").text and b.get("/tasks/export?format=csv").status == 200
+
+
+# -- the first page
+
+def test_first_page_shows_what_happens(stack, admin):
+    history(stack, 130)
+    number = waiting(stack, "/far start", 4011)
+    stack.sql("DELETE FROM task_slot; UPDATE chore SET done_at = '-infinity' WHERE name = 'slots'")
+    assert stack.wait(lambda: stack.count("task_slot", "what = 'command' AND key = 'echo'"), 40)
+    page = admin.get("/")
+    assert page.status == 200 and "1 waiting" in page.main and "@" in page.main and "alive demo" in page.main
+    assert "far 1 0" in page.main and "no engine" in page.main
+    assert page.text.count('role="img"') == 2 and "<rect class=\"failed\"" in page.text and "<style" not in page.text and "style=" not in page.text
+    assert re.search(r"/echo.*?130|/echo 1[23]\d", page.main), page.main
+    # Each task is counted once, in what is stored or in what is younger.
+    assert sum(int(x) for x in re.search(r"done (\d+) cancelled, refused (\d+) failed, timed out, lost (\d+)", page.main).groups()) >= 130
+    assert sum(r[0] for r in stack.sql("SELECT tasks FROM task_slot WHERE what = 'state'")) <= 130
+    stack.sql("DELETE FROM task WHERE id = %s", (number,))
+
+
+def test_first_page_shows_only_what_one_may_see(stack, admin):
+    stack.teleops("admin", "create", "t-looker", stdin=PASSWORD + "\n")
+    stack.sql("UPDATE admin_permission a SET area = 'backup', can_change = false FROM app_user u WHERE u.id = a.user_id AND u.login = 't-looker'; DELETE FROM signin_pace")
+    b = Browser(stack)
+    assert b.sign_in("t-looker", PASSWORD).status == 303
+    page = b.get("/")
+    assert page.status == 200 and not any(word in page.main for word in ("running", "Queues", "Engines", "strangers", "messages to send", "hour"))
+    assert "Telegram" in page.main
+
+
+def test_first_page_with_nothing(stack, admin):
+    stack.sql("DELETE FROM task_slot")
+    page = admin.get("/")
+    assert page.main.count("Nothing finished in this time") == 2 and "Nothing runs." in page.main and "the oldest" not in page.main

@@ -1,4 +1,7 @@
 """Asked, confirmed, approved: what stands between a command line and its run."""
+import os
+import signal
+
 import pytest
 from test_chat import answer
 
@@ -103,6 +106,40 @@ def test_a_command_changed_in_between(stack):
     assert "was changed since you asked" in stack.sim.answers(4001)[-1] and stack.marked() == []
 
 
+def test_arguments_changed_in_the_database_are_not_what_was_confirmed(stack):
+    asked(stack, 4001, "/risky shown")
+    stack.sql("UPDATE pending SET args = '{\"word\": \"forged\"}'")
+    press(stack, 4001, "Run")
+    assert "was changed since you asked" in stack.sim.answers(4001)[-1] and stack.marked() == [] and stack.count("pending") == 0
+
+
+@pytest.mark.parametrize("statement, undo", [
+    ("UPDATE app_user SET enabled = false WHERE login = 'ada'", "UPDATE app_user SET enabled = true WHERE login = 'ada'"),
+    ("UPDATE command SET enabled = false WHERE name = 'risky'", "UPDATE command SET enabled = true WHERE name = 'risky'"),
+    ("UPDATE role_command SET constraints = '{\"word\": [\"other\"]}' WHERE command_id = (SELECT id FROM command WHERE name = 'risky')",
+     "UPDATE role_command SET constraints = '{}' WHERE command_id = (SELECT id FROM command WHERE name = 'risky')"),
+    ("UPDATE role_command SET chat_id = 4002 WHERE command_id = (SELECT id FROM command WHERE name = 'risky')",
+     "UPDATE role_command SET chat_id = NULL WHERE command_id = (SELECT id FROM command WHERE name = 'risky')")],
+    ids=["person switched off", "command switched off", "other values", "other chat"])
+def test_what_else_may_be_taken_away_in_between(stack, statement, undo):
+    message = asked(stack, 4001, "/risky withdrawn")
+    stack.sql(statement)
+    try:
+        stack.sim.press(4001, message["message_id"], keys(message)["Run"])
+        assert stack.settled() and stack.marked() == []
+    finally:
+        stack.sql(undo)
+
+
+def test_the_engine_dies_while_it_is_confirmed(stack):
+    """What was confirmed while no engine was there runs once, when there is one again."""
+    message = asked(stack, 4001, "/risky orphan")
+    os.kill(stack.pid("teleengine"), signal.SIGKILL)
+    press(stack, 4001, "Run", message=message, settle=False)
+    assert stack.wait(lambda: stack.marked() == ["orphan"], 60)
+    assert stack.settled() and stack.marked() == ["orphan"] and stack.sim.answers(4001)[-1].endswith("orphan")
+
+
 def test_it_survives_every_restart(stack):
     message = asked(stack, 4001, "/risky patient")
     for part in ("telebot", "teleengine", "telesender"):
@@ -173,6 +210,24 @@ def test_arguments_changed_in_the_database_are_not_what_was_approved(stack):
     stack.sql("UPDATE pending SET args = '{\"word\": \"forged\"}'")
     press(stack, 4011, "Approve")
     assert "was changed since" in stack.sim.answers(4001)[-1] and stack.marked() == []
+
+
+def test_a_right_withdrawn_between_request_and_approval(stack):
+    asked(stack, 4001, "/judged unfounded")
+    grant = stack.sql("DELETE FROM role_command WHERE command_id = (SELECT id FROM command WHERE name = 'judged') RETURNING role_id, command_id")
+    try:
+        assert "may not run /judged" in press(stack, 4011, "Approve")
+        assert "You may not run /judged" in stack.sim.answers(4001)[-1] and stack.marked() == [] and stack.count("pending") == 0
+    finally:
+        stack.sql("INSERT INTO role_command (role_id, command_id) VALUES (%s, %s)", grant[0])
+
+
+def test_an_approval_that_comes_too_late(stack):
+    asked(stack, 4001, "/judged too late")
+    message = last(stack, 4011)
+    stack.sql("UPDATE pending SET expires_at = now() - interval '1 second'; UPDATE button SET expires_at = now() - interval '1 second'")
+    assert "no longer" in press(stack, 4011, "Approve", message=message)
+    assert stack.marked() == []
 
 
 def test_an_approver_who_lost_the_role(stack):
@@ -264,6 +319,16 @@ def test_a_new_one_takes_the_place_of_an_old_one_and_both_expire(stack):
     stack.sql("UPDATE pending SET expires_at = now() - interval '1 second'")
     assert answer(stack, 4001, "3") == "I act on commands. Send /help to see which."
     assert stack.wait(lambda: stack.count("pending") == 0, 12)
+
+
+def test_a_right_withdrawn_while_it_is_asked_for(stack):
+    asked(stack, 4001, "/guide env=prod count=2 flag=true")
+    grant = stack.sql("DELETE FROM role_command WHERE command_id = (SELECT id FROM command WHERE name = 'guide') RETURNING role_id, command_id")
+    try:
+        assert "You may not run /guide" in answer(stack, 4001, "the last answer")
+        assert stack.count("pending") == 0 and stack.count("task") == 0
+    finally:
+        stack.sql("INSERT INTO role_command (role_id, command_id) VALUES (%s, %s)", grant[0])
 
 
 def test_who_may_not_is_not_asked(stack):

@@ -54,6 +54,10 @@ COMMANDS = [
     {"name": "sqlcopy", "statement": "COPY customer_order TO STDOUT", **SQL},
     {"name": "sqlrisk", "statement": "UPDATE customer_order SET quantity = {quantity} WHERE customer = {customer}", "writes": True, "dangerous": True,
      "parameters": [text("customer", required=True), number("quantity", required=True)], **SQL},
+    {"name": "sqlmixed", "statement": "SELECT quantity, CASE quantity WHEN 450 THEN repeat('y', 100000) ELSE item END AS item FROM customer_order ORDER BY 1", **SQL},
+    {"name": "sqlnames", "statement": "SELECT customer, id FROM customer_order ORDER BY id", **SQL},
+    {"name": "sqlof", "statement": "SELECT {customer}::text", "parameters": [{"name": "customer", "type": "choice", "choices_from": "sqlnames", "every_s": 5, "required": True}],
+     **SQL},
     {"name": "sqlone", "statement": "SELECT pg_sleep(0.3)::text || {tag}", "parameters": [text("tag", required=True)], **SQL, "concurrency": 1},
 ]
 CONNECTIONS = {"away": "conninfo = host=/nonexistent dbname=teleapp\n", "open": "conninfo = dbname=teleapp\n", "web": "url = http://127.0.0.1:9\n",
@@ -143,6 +147,13 @@ def test_more_rows_than_wanted_are_not_read(stack):
     assert "there are more" in str(stack.sim.calls("sendDocument")[-1])
 
 
+def test_a_query_gives_the_choices_of_another(stack):
+    orders(stack, "INSERT INTO customer_order (customer, item, quantity) VALUES ('Ada & Co', 'x', 1), ('b', 'x', 1)")
+    assert stack.wait(lambda: stack.sql("SELECT items FROM choice_list l JOIN command c ON c.id = l.command_id WHERE c.name = 'sqlnames'") == [(["Ada & Co", "b"],)], 60)
+    assert stack.wait(lambda: answer(stack, 4001, "/sqlof 'Ada & Co'") == "Ada & Co", 20)
+    assert "customer must be one of" in answer(stack, 4001, "/sqlof id")
+
+
 # -- nothing a person types becomes a part of the statement
 
 @pytest.mark.parametrize("evil", ["'; DROP TABLE customer_order; --", "' OR '1'='1", "\\'; SELECT 1; --", "x'); DELETE FROM customer_order; --",
@@ -185,6 +196,28 @@ def test_a_dangerous_one_is_shown_with_its_statement(stack):
     assert "sql teleapp (may change data)" in message["text"] and "quantity = 7" in message["text"] and "customer = ada" in message["text"]
     press(stack, 4001, "Run")
     assert stack.wait(lambda: orders(stack, "SELECT quantity FROM customer_order") == [(7,)], 20)
+
+
+def test_the_demos_own_orders(stack):
+    stack.sim.call("/sim/start", {"people": [1001, 1004]})
+    orders(stack, "INSERT INTO customer_order (customer, item, quantity, state) VALUES ('Cafe', 'beans', 2, 'open'), ('Shop', 'ink', 1, 'sent')")
+    shown = answer(stack, 1001, "/orders").splitlines()
+    assert shown[0].split() == ["id", "customer", "item", "quantity", "state", "day"] and shown[2].split()[:5] == ["1", "Cafe", "beans", "2", "open"] and shown[-1] == "(1 row)"
+    assert "(2 rows)" in answer(stack, 1004, "/orders all")
+    assert "/ship" not in answer(stack, 1004, "/help"), "who may look may not change"
+    assert "UPDATE customer_order" in asked(stack, 1001, "/ship 1")["text"]
+    press(stack, 1001, "Run")
+    assert stack.wait(lambda: stack.sim.answers(1001)[-1].endswith("(1 row)"), 20) and "sent" in stack.sim.answers(1001)[-1]
+    assert answer(stack, 1001, "/orders") == "no rows"
+    assert "engines" in answer(stack, 1001, "/health")
+
+
+def test_one_wide_cell_makes_no_wide_file(stack):
+    orders(stack, "INSERT INTO customer_order (customer, item, quantity) SELECT 'w', 'x', n FROM generate_series(1, 900) n")
+    stack.sim.say(4001, "/sqlmixed")
+    assert stack.wait(lambda: stack.sim.calls("sendDocument"), 60)
+    body = stack.sql("SELECT body FROM task_output ORDER BY task_id DESC LIMIT 1")[0][0]
+    assert len(body) < 130000 and body.splitlines()[0] == "quantity,item" and len(body.splitlines()) == 901
 
 
 # -- connections

@@ -90,6 +90,7 @@ SELECT is(pg_temp.admit_one(4001, 'text', '{"name": "Augusta"}'), 'reply', 'a ne
 SELECT is((SELECT name FROM telegram_account WHERE telegram_id = 4001), 'Augusta', 'is kept; the number is the identity');
 
 -- Order and fairness.
+UPDATE chat_policy SET allow_new = true;
 DELETE FROM task;
 SELECT pg_temp.order_task('echo', p_args => '{"text": "1"}') AS first \gset
 SELECT pg_temp.order_task('echo', p_args => '{"text": "2"}') AS second \gset

@@ -33,6 +33,8 @@ INSERT INTO invite (token_hash, expires_at) VALUES ('\x01', now());
 INSERT INTO join_request (telegram_id, chat_id) VALUES (4999, 4999);
 INSERT INTO admin_permission (user_id, area) VALUES (pg_temp.user_id('ada'), '*');
 
+INSERT INTO task_slot (at, what, key, tasks) VALUES (now(), 'state', 'done', 1);
+INSERT INTO setting (name, value) VALUES ('approving_hours', 1);
 INSERT INTO choice_list (command_id) VALUES (pg_temp.command_id('run'));
 SET CONSTRAINTS ALL IMMEDIATE;
 
@@ -158,12 +160,16 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_parameter_secret', $$INSERT INTO command_parameter (command_id, position, name, type, secret, default_value) SELECT id, 9, 'x', 'text', true, 'd' FROM command$$),
 	('choice_list_pkey', $$INSERT INTO choice_list (command_id) SELECT command_id FROM choice_list$$),
 	('choice_list_command_id_fkey', $$INSERT INTO choice_list (command_id) VALUES (0)$$),
-	('role_command_role_id_command_id_constraints_chat_id_key', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
+	('role_command_once', $$INSERT INTO role_command (role_id, command_id, constraints, chat_id)
 		SELECT role_id, command_id, constraints, chat_id FROM role_command WHERE chat_id IS NULL$$),
 	('role_command_constraints_check', $$INSERT INTO role_command (role_id, command_id, constraints) SELECT r.id, c.id, '[]' FROM role r, command c$$),
+	('role_command_hours', $$INSERT INTO role_command (role_id, command_id, hours) SELECT r.id, c.id, 'mon-fri 8-18' FROM role r, command c$$),
 	('role_command_role_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT 0, id FROM command$$),
 	('role_command_command_id_fkey', $$INSERT INTO role_command (role_id, command_id) SELECT id, 0 FROM role$$),
 	('chat_pkey', $$INSERT INTO chat (chat_id, type) VALUES (4001, 'private')$$),
+	('chat_policy_one_check', $$INSERT INTO chat_policy (one) VALUES (false)$$),
+	('chat_policy_pkey', $$INSERT INTO chat_policy (one) VALUES (true)$$),
+	('command_answer_check', $$UPDATE command SET answer = 'nowhere'$$),
 	('chat_type_check', $$INSERT INTO chat (chat_id, type) VALUES (1, 'secret')$$),
 	-- work
 	('engine_name_key', $$INSERT INTO engine (name) VALUES ('one')$$),
@@ -238,6 +244,9 @@ INSERT INTO refusal (by, statement) VALUES
 	('outbox_dead_pkey', $$INSERT INTO outbox_dead SELECT * FROM outbox_dead$$),
 	('outbox_document_pkey', $$INSERT INTO outbox_document SELECT * FROM outbox_document$$),
 	('person_pace_pkey', $$INSERT INTO person_pace SELECT * FROM person_pace$$),
+	('task_slot_pkey', $$INSERT INTO task_slot SELECT * FROM task_slot$$),
+	('task_slot_what_check', $$INSERT INTO task_slot (at, what, key, tasks) VALUES (now(), 'weather', 'x', 1)$$),
+	('setting_pkey', $$INSERT INTO setting SELECT * FROM setting$$),
 	('chore_pkey', $$INSERT INTO chore SELECT * FROM chore$$),
 	('audit_seal_pkey', $$INSERT INTO audit_seal SELECT * FROM audit_seal$$),
 	('message_text_pkey', $$INSERT INTO message_text SELECT * FROM message_text$$),

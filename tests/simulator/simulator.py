@@ -207,7 +207,10 @@ class Simulator:
     async def events(self, request):
         """The chat page listens here for news."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return response
         seen, quiet = None, 0
         while not self.stopping.is_set():
             if seen != self.world.version or quiet > 100:

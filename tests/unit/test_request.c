@@ -1,5 +1,7 @@
 #include "cgi/manager/request.h"
 
+#include "cgi/manager/parts.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -161,6 +163,46 @@ static void requests_are_taken_whole(void **state)
 	request_release(&r);
 }
 
+/* As Chromium and Firefox send them. */
+static void forms_with_files_are_read(void **state)
+{
+	static const char type[] = "multipart/form-data; boundary=----W1";
+	static const char good[] = "------W1\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\nabc\r\n"
+				   "------W1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a; name=\"\r\nContent-Type: application/json\r\n\r\n"
+				   "{\r\n  \"a\": 1}\r\n\r\n------W1\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n------W1--\r\n";
+	static const char *const bad[] = {"", "------W2--\r\n", "------W1", "------W1\r\n", "------W1\r\n\r\n\r\n------W1--",
+	    "------W1\r\nContent-Disposition: form-data\r\n\r\nx\r\n------W1--", "------W1\r\nContent-Disposition: form-data; name=\"x\r\n\r\nx\r\n------W1--",
+	    "------W1\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nx", "------W1\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nx\r\n------W1",
+	    "------W1\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\xff\r\n------W1--"};
+	static const char nul[] = "------W1\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\na\0b\r\n------W1--";
+	struct request_pairs p;
+
+	(void)state;
+	assert_int_equal(parts_parse(&p, type, good, sizeof good - 1), TELE_OK);
+	assert_int_equal(p.n, 3);
+	assert_string_equal(request_get(&p, "csrf"), "abc");
+	assert_string_equal(request_get(&p, "file"), "{\r\n  \"a\": 1}\r\n");
+	assert_true(request_has(&p, "empty"));
+	assert_string_equal(request_get(&p, "empty"), "");
+	request_pairs_release(&p);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_int_equal(parts_parse(&p, type, bad[i], strlen(bad[i])), TELE_INVALID);
+		request_pairs_release(&p);
+	}
+	assert_int_equal(parts_parse(&p, type, nul, sizeof nul - 1), TELE_INVALID);
+	request_pairs_release(&p);
+	assert_int_equal(parts_parse(&p, "multipart/mixed; boundary=x", good, sizeof good - 1), TELE_DENIED);
+	assert_int_equal(parts_parse(&p, "multipart/form-data; boundary=\"\"", good, sizeof good - 1), TELE_DENIED);
+	/* Cut anywhere it is refused, and nothing is read beyond its end. */
+	for (size_t n = 0; n < sizeof good - 5; n++) {
+		char *cut = memcpy(malloc(n + 1), good, n);
+
+		assert_int_equal(parts_parse(&p, type, cut, n), TELE_INVALID);
+		request_pairs_release(&p);
+		free(cut);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +212,7 @@ int main(void)
 	    cmocka_unit_test(any_bytes_are_survived),
 	    cmocka_unit_test(cookies_are_found),
 	    cmocka_unit_test(requests_are_taken_whole),
+	    cmocka_unit_test(forms_with_files_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,48 @@ static void the_file_is_json_and_can_only_be_read(void **state)
 	json_object_put(t.sealed);
 }
 
+static struct json_object *read_object(int fd)
+{
+	char text[1000];
+	ssize_t n = read(fd, text, sizeof text - 1);
+
+	assert_true(n > 0);
+	text[n] = '\0';
+	close(fd);
+	return json_tokener_parse(text);
+}
+
+static void one_more_is_added_and_all_stand_beside_what_is_asked(void **state)
+{
+	char name[] = "setpw";
+	struct tele_task t = {.command = name, .sealed = json_object_new_object()};
+	struct tele_buf why = {0}, sealed = {0};
+	struct json_object *o, *v = NULL;
+	struct secrets s;
+	int fd;
+
+	assert_int_equal(secrets_open(ring, &t, &s, &why), TELE_OK);
+	assert_int_equal(secrets_file_with("{\"a\":1}", &s, &fd), TELE_OK);
+	o = read_object(fd);
+	assert_string_equal(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), "{\"secrets\":{},\"a\":1}");
+	json_object_put(o);
+	assert_int_equal(tele_seal(&key, "@shop", "password", "hunter2", &sealed), TELE_OK);
+	assert_int_equal(secrets_add(ring, "@other", "password", tele_buf_text(&sealed), &s, &why), TELE_INVALID);
+	assert_int_equal(secrets_add(NULL, "@shop", "password", tele_buf_text(&sealed), &s, &why), TELE_NOTFOUND);
+	assert_int_equal(s.n, 0);
+	assert_int_equal(secrets_add(ring, "@shop", "password", tele_buf_text(&sealed), &s, &why), TELE_OK);
+	assert_string_equal(secrets_value(&s, "password"), "hunter2");
+	assert_int_equal(secrets_file_with("{\"a\":{\"b\":2}}", &s, &fd), TELE_OK);
+	o = read_object(fd);
+	assert_true(json_object_object_get_ex(o, "secrets", &v));
+	assert_string_equal(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN), "{\"password\":\"hunter2\"}");
+	json_object_put(o);
+	secrets_wipe(&s);
+	tele_buf_release(&why);
+	tele_buf_release(&sealed);
+	json_object_put(t.sealed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(values_are_found_by_name),
 	    cmocka_unit_test(without_the_key_it_says_so),
 	    cmocka_unit_test(the_file_is_json_and_can_only_be_read),
+	    cmocka_unit_test(one_more_is_added_and_all_stand_beside_what_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -24,6 +24,7 @@ static void test_text(void **state)
 	struct tele_buf out = {0};
 
 	fill(&t);
+	assert_int_equal(table_area(&t), (3 + 2 + 7 + 2 + 3 + 2) * 5);
 	table_text(&t, &out);
 	assert_string_equal(tele_buf_text(&out), "  n  name     x\n"
 	                                         "---  -------  ---\n"

@@ -122,7 +122,7 @@ def test_export_is_what_it_was_and_still_applies(upgraded):
     now = json.loads(upgraded.cluster.teleops("export").stdout)
     assert {k: now[k] for k in upgraded.exported} == upgraded.exported
     # What can be declared since: by itself as it was.
-    assert set(now) - set(upgraded.exported) <= {"queues", "schedules"}
+    assert set(now) - set(upgraded.exported) <= {"queues", "schedules", "hooks", "chats"}
     assert sorted(q["name"] for q in now.get("queues", [])) == sorted(q["name"] for q in upgraded.before["queue"])
     path = os.path.join(upgraded.cluster.dir, "former.json")
     with open(path, "w", encoding="utf-8") as f:

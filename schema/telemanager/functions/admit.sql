@@ -35,7 +35,8 @@ BEGIN
 				SELECT g.role_id FROM group_role g JOIN user_group_member m USING (group_id) WHERE m.user_id = u.id)), '-'))
 		FROM app_user u WHERE u.id = r.user_id));
 	WHEN 'id' THEN RETURN say('id', jsonb_build_object('telegram_id', r.from_id, 'chat_id', r.chat_id, 'topic',
-		CASE WHEN r.thread_id > 0 THEN say('id_topic', jsonb_build_object('thread_id', r.thread_id)) ELSE '' END));
+		CASE WHEN r.thread_id > 0 THEN say('id_topic', jsonb_build_object('thread_id', r.thread_id)) ELSE '' END
+			|| CASE WHEN EXISTS (SELECT FROM chat h WHERE h.chat_id = r.chat_id AND NOT h.allowed) THEN say('id_forbidden') ELSE '' END));
 	WHEN 'unknown' THEN RETURN coalesce(
 		(SELECT say('unknown_near', jsonb_build_object('command', r.reply, 'near', n.name))
 			FROM unnest(string_to_array(r.extra, ' ')) WITH ORDINALITY AS n(name, place)
@@ -59,12 +60,17 @@ BEGIN
 		|| say('stranger', jsonb_build_object('telegram_id', r.from_id));
 	WHEN 'disabled' THEN a.body := say('disabled');
 	WHEN 'flood' THEN a.body := say('flood', jsonb_build_object('rate', p_rate));
-	WHEN 'refused' THEN a.body := say(CASE WHEN may_see(r.user_id, r.command_id, r.chat_id) THEN 'refused_value' ELSE 'refused' END,
-		jsonb_build_object('command', (SELECT name FROM command WHERE id = r.command_id)));
+	WHEN 'refused' THEN a.body := refusal_text(r.user_id, r.command_id, r.chat_id, r.args);
 	WHEN 'task' THEN a.body := say('unserved', jsonb_build_object('task', p_task, 'queue', r.queue));
 	WHEN 'pending' THEN a.body := r.reply;
 	WHEN 'reply' THEN
 		IF r.action = 'output' THEN
+			-- What was answered to one person alone is not shown to others by asking again.
+			IF r.chat_type <> 'private' AND EXISTS (SELECT FROM task_history h JOIN command c ON c.id = h.command_id
+					WHERE h.id = number_of(r.extra) AND c.answer = 'private') THEN
+				a.body := say('output_private');
+				RETURN a;
+			END IF;
 			RETURN output_answer(r.user_id, number_of(r.extra));
 		END IF;
 		a.body := admission_text(r);
@@ -182,7 +188,7 @@ BEGIN
 		WHEN f.update_id IS NULL THEN 'duplicate'
 		WHEN u.action IN ('ignore', 'chatter', 'mychat', 'migrate') THEN 'ignored'
 		WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
-		WHEN h.allowed = false AND u.action <> 'id' THEN 'ignored'
+		WHEN u.action <> 'id' AND NOT coalesce(h.allowed, chat_at_first(u.chat_id, u.chat_type)) THEN 'ignored'
 		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
@@ -206,8 +212,8 @@ BEGIN
 	CROSS JOIN LATERAL (SELECT coalesce(x.made -> 'args', v.args) AS args, x.made ->> 'complaint' AS complaint) w;
 
 	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
-		INSERT INTO chat (chat_id, type, title)
-		SELECT r.chat_id, r.chat_type, r.chat_title FROM unnest(rows) r
+		INSERT INTO chat (chat_id, type, title, allowed)
+		SELECT r.chat_id, r.chat_type, r.chat_title, chat_at_first(r.chat_id, r.chat_type) FROM unnest(rows) r
 		WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred') ORDER BY r.chat_id
 		ON CONFLICT (chat_id) DO UPDATE SET type = excluded.type, title = excluded.title;
 	END IF;

@@ -1,5 +1,5 @@
 -- Alerts: what monitoring posts to a hook becomes one message in its chat, which changes with each report until the alert is closed.
--- Locks go chat, then alert, then its buttons, as for a press.
+-- Locks go chat, then what waits in the outbox to show it (as outbox_settle() goes), then alert, then its buttons.
 
 -- Labels have names as Prometheus gives them (prometheus.io/docs/concepts/data_model), which expand() does not know.
 CREATE OR REPLACE FUNCTION alert_expand(p_template text, p_labels jsonb) RETURNS text
@@ -103,7 +103,16 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION alert_text(alert) IS 'An alert''s message';
 
--- The caller holds the chat.
+-- Once this is over, what the sender has settled of it is seen: whether there is a message, which one.
+CREATE OR REPLACE FUNCTION alert_hold(p_id bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM FROM chat c JOIN alert a ON a.chat_id = c.chat_id WHERE a.id = p_id FOR UPDATE OF c;
+	PERFORM FROM outbox o WHERE o.coalesce_key = 'alert ' || p_id FOR UPDATE;
+END $$;
+COMMENT ON FUNCTION alert_hold(bigint) IS 'Holds an alert''s chat and what waits to be shown of it: before the alert itself is touched';
+
+-- The caller holds it.
 CREATE OR REPLACE FUNCTION alert_show(p_id bigint, p_report boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -166,6 +175,8 @@ BEGIN
 		END IF;
 	END IF;
 	IF outcome IS NULL THEN
+		-- It may have been opened in the chat that the hook wrote to formerly.
+		PERFORM alert_hold(x.id) FROM alert x WHERE x.hook_id = h.id AND x.key = p_report ->> 'key' AND x.closed_at IS NULL;
 		UPDATE alert x SET state = p_report ->> 'status', title = p_report ->> 'title', body = p_report, reports = x.reports + 1, last_at = clock_timestamp(),
 			closed_at = CASE WHEN ends THEN clock_timestamp() END
 		WHERE x.hook_id = h.id AND x.key = p_report ->> 'key' AND x.closed_at IS NULL RETURNING x.id INTO a;
@@ -175,8 +186,6 @@ BEGIN
 			VALUES (h.id, p_report ->> 'key', p_report ->> 'status', p_report ->> 'title', p_report, h.chat_id, h.thread_id) RETURNING id INTO a;
 		END IF;
 		IF a IS NOT NULL THEN
-			-- It may have been opened in the chat that the hook wrote to formerly.
-			PERFORM FROM alert x JOIN chat c ON c.chat_id = x.chat_id WHERE x.id = a FOR UPDATE OF c;
 			PERFORM alert_show(a, true);
 		END IF;
 		IF ends THEN
@@ -218,6 +227,7 @@ BEGIN
 	IF said IS NOT NULL THEN
 		RETURN said;
 	END IF;
+	PERFORM alert_hold(b.alert_id);
 	-- Two who press at once do not run it twice.
 	UPDATE button SET expires_at = now() WHERE token = b.token;
 	UPDATE alert SET runs = runs || say('alert_run', jsonb_build_object('line', clipped(b.value, 100), 'name', clipped(user_name(r.user_id), 60),
@@ -234,8 +244,9 @@ DECLARE
 	a bigint;
 	told boolean := false;
 BEGIN
-	FOR a IN SELECT x.id FROM alert x JOIN hook h ON h.id = x.hook_id JOIN chat c ON c.chat_id = x.chat_id
-			WHERE x.closed_at IS NULL AND x.last_at < now() - interval '1 hour' * h.forget_h ORDER BY x.chat_id, x.id LIMIT 200 FOR UPDATE OF c LOOP
+	FOREACH a IN ARRAY ARRAY(SELECT x.id FROM alert x JOIN hook h ON h.id = x.hook_id
+			WHERE x.closed_at IS NULL AND x.last_at < now() - interval '1 hour' * h.forget_h ORDER BY x.chat_id, x.id LIMIT 200) LOOP
+		PERFORM alert_hold(a);
 		UPDATE alert x SET state = 'silent', closed_at = clock_timestamp() FROM hook h
 		WHERE x.id = a AND h.id = x.hook_id AND x.closed_at IS NULL AND x.last_at < now() - interval '1 hour' * h.forget_h;
 		CONTINUE WHEN NOT FOUND;

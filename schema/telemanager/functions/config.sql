@@ -6,6 +6,10 @@ CREATE OR REPLACE FUNCTION config_role(r role) RETURNS jsonb
 LANGUAGE sql STABLE AS $$ SELECT jsonb_build_object('name', r.name, 'description', r.description, 'manages_tasks', r.manages_tasks) $$;
 COMMENT ON FUNCTION config_role(role) IS 'A role as declared';
 
+CREATE OR REPLACE FUNCTION config_queue(q queue) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_object('name', q.name, 'concurrency', q.concurrency) $$;
+COMMENT ON FUNCTION config_queue(queue) IS 'A queue as declared';
+
 CREATE OR REPLACE FUNCTION config_group(g user_group) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('name', g.name, 'roles', coalesce((SELECT jsonb_agg(r.name ORDER BY r.name)
@@ -34,7 +38,7 @@ LANGUAGE sql STABLE AS $$
 	UNION ALL
 	SELECT 'role', r.name, config_role(r) FROM role r
 	UNION ALL
-	SELECT 'queue', q.name, jsonb_build_object('name', q.name, 'concurrency', q.concurrency) FROM queue q
+	SELECT 'queue', q.name, config_queue(q) FROM queue q
 	UNION ALL
 	SELECT 'group', g.name, config_group(g) FROM user_group g
 	UNION ALL
@@ -44,7 +48,7 @@ LANGUAGE sql STABLE AS $$
 		'args', to_jsonb(c.args), 'template', c.template, 'connection', c.connection, 'statement', c.statement, 'writes', c.writes, 'row_limit', c.row_limit,
 		'method', c.method, 'path', c.path, 'headers', c.headers, 'body', coalesce(c.body, 'null'), 'expect', to_jsonb(c.expect), 'pointer', c.pointer, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
 		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
-		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
+		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'answer', c.answer, 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
 		'parameters', coalesce((SELECT jsonb_agg(jsonb_build_object('name', p.name, 'type', p.type, 'required', p.required, 'default', p.default_value,
 			'minimum', config_limit(p.type, p.minimum), 'maximum', config_limit(p.type, p.maximum), 'choices', coalesce(to_jsonb(p.choices), '[]'),
@@ -52,12 +56,18 @@ LANGUAGE sql STABLE AS $$
 			FROM command_parameter p WHERE p.command_id = c.id), '[]')) FROM command c
 	UNION ALL
 	SELECT 'grant', r.name || ' may ' || c.name || CASE WHEN x.constraints <> '{}' THEN ' ' || x.constraints::text ELSE '' END
-			|| coalesce(' in chat ' || x.chat_id, ''),
-		jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id)
+			|| coalesce(' in chat ' || x.chat_id, '') || CASE WHEN x.hours <> '' THEN ' at ' || x.hours || ' ' || x.timezone ELSE '' END,
+		jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id, 'hours', x.hours, 'timezone', x.timezone)
 	FROM role_command x JOIN role r ON r.id = x.role_id JOIN command c ON c.id = x.command_id
+	UNION ALL
+	-- Chats that somebody has decided on.
+	SELECT 'chat', h.chat_id::text, jsonb_build_object('chat_id', h.chat_id, 'allowed', h.allowed) FROM chat h
+	WHERE h.type <> 'private' AND h.decided_at IS NOT NULL AND h.migrated_to IS NULL
 	UNION ALL
 	SELECT 'schedule', s.name, jsonb_build_object('name', s.name, 'line', s.line, 'cron', s.cron, 'timezone', s.timezone, 'user', u.login,
 		'chat_id', s.chat_id, 'thread_id', s.thread_id, 'missed', s.missed, 'enabled', s.enabled) FROM schedule s JOIN app_user u ON u.id = s.user_id
+	UNION ALL
+	SELECT 'hook', h.name, config_hook(h) FROM hook h
 $$;
 COMMENT ON FUNCTION config_current() IS 'Everything that can be declared, as it is: an object a row, all keys';
 
@@ -71,13 +81,16 @@ LANGUAGE sql IMMUTABLE AS $$
 		"locale": "en", "timezone": "UTC"}'
 	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "",
 		"connection": "", "statement": "", "writes": false, "row_limit": 1000, "method": "GET", "path": "", "headers": {}, "body": null, "expect": [], "pointer": "", "enabled": true, "logged": true,
-		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null,
+		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null, "answer": "chat",
 		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "choices_from": null, "every_s": 300,
 		"pattern": "", "secret": false, "help": ""}'
-	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null}'
+	WHEN 'grant' THEN '{"constraints": {}, "chat_id": null, "hours": "", "timezone": "UTC"}'
+	WHEN 'chat' THEN '{"allowed": true}'
 	WHEN 'schedule' THEN '{"timezone": "UTC", "thread_id": null, "missed": "skip", "enabled": true}'
+	WHEN 'hook' THEN '{"thread_id": null, "rate": 60, "forget_h": 72, "enabled": true, "buttons": []}'
+	WHEN 'button' THEN '{"args": {}, "when": {}, "text": ""}'
 	ELSE '{}' END::jsonb
 $$;
 COMMENT ON FUNCTION config_defaults(text) IS 'What a key of the declared state has when it is left out';
@@ -110,10 +123,16 @@ LANGUAGE sql STABLE AS $$
 	FROM (SELECT config_defaults('command') || e AS e FROM jsonb_array_elements(p_doc -> 'commands') e) c
 	UNION ALL
 	SELECT 'grant', (e ->> 'role') || ' may ' || (e ->> 'command') || CASE WHEN e -> 'constraints' <> '{}' THEN ' ' || (e -> 'constraints')::text ELSE '' END
-			|| coalesce(' in chat ' || (e ->> 'chat_id'), ''), e
+			|| coalesce(' in chat ' || (e ->> 'chat_id'), '') || CASE WHEN e ->> 'hours' <> '' THEN ' at ' || (e ->> 'hours') || ' ' || (e ->> 'timezone') ELSE '' END, e
 	FROM (SELECT config_defaults('grant') || e AS e FROM jsonb_array_elements(p_doc -> 'grants') e) g
 	UNION ALL
+	SELECT 'chat', e ->> 'chat_id', config_defaults('chat') || e FROM jsonb_array_elements(p_doc -> 'chats') e
+	UNION ALL
 	SELECT 'schedule', e ->> 'name', config_defaults('schedule') || e FROM jsonb_array_elements(p_doc -> 'schedules') e
+	UNION ALL
+	SELECT 'hook', e ->> 'name', e || jsonb_build_object('buttons', (SELECT coalesce(jsonb_agg(config_defaults('button') || b ORDER BY o), '[]')
+		FROM jsonb_array_elements(e -> 'buttons') WITH ORDINALITY AS x(b, o)))
+	FROM (SELECT config_defaults('hook') || e AS e FROM jsonb_array_elements(p_doc -> 'hooks') e) h
 $$;
 COMMENT ON FUNCTION config_wanted(jsonb) IS 'What a file declares, in the shape of config_current()';
 
@@ -125,13 +144,16 @@ COMMENT ON FUNCTION config_section(text) IS 'Key of the file that lists objects 
 CREATE OR REPLACE FUNCTION config_errors(p_doc jsonb) RETURNS TABLE (path text, reason text)
 LANGUAGE sql STABLE AS $$
 	WITH item AS (
-		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules']) AS s(section),
+		SELECT s.section, (n - 1) AS at, e FROM unnest(ARRAY['groups', 'users', 'commands', 'grants', 'schedules', 'hooks']) AS s(section),
 			jsonb_array_elements(p_doc -> s.section) WITH ORDINALITY AS x(e, n)
 	), known AS (
 		SELECT kind, name FROM config_current() UNION SELECT kind, name FROM config_wanted(p_doc)
 	), parameter AS (
 		SELECT format('commands[%s].parameters[%s]', i.at, n - 1) AS path, q
 		FROM item i, jsonb_array_elements(i.e -> 'parameters') WITH ORDINALITY AS x(q, n) WHERE i.section = 'commands'
+	), button AS (
+		SELECT format('hooks[%s].buttons[%s]', i.at, n - 1) AS path, b
+		FROM item i, jsonb_array_elements(i.e -> 'buttons') WITH ORDINALITY AS x(b, n) WHERE i.section = 'hooks'
 	), will_be AS (
 		SELECT w.name, w.body FROM config_wanted(p_doc) w WHERE w.kind = 'command'
 		UNION ALL
@@ -155,6 +177,8 @@ LANGUAGE sql STABLE AS $$
 		SELECT format('schedules[%s].user', i.at), 'user', i.e ->> 'user' FROM item i WHERE i.section = 'schedules'
 		UNION ALL
 		SELECT format('schedules[%s].line', i.at), 'command', line_command(i.e ->> 'line') FROM item i WHERE i.section = 'schedules'
+		UNION ALL
+		SELECT b.path || '.command', 'command', b.b ->> 'command' FROM button b
 		UNION ALL
 		SELECT p.path || '.choices_from', 'command', p.q ->> 'choices_from' FROM parameter p
 		UNION ALL
@@ -183,6 +207,9 @@ LANGUAGE sql STABLE AS $$
 	FROM item i, jsonb_object_keys(i.e -> 'constraints') AS k, will_be b, jsonb_array_elements(b.body -> 'parameters') p
 	WHERE i.section = 'grants' AND b.name = i.e ->> 'command' AND p ->> 'name' = k AND (p ->> 'secret')::boolean
 	UNION ALL
+	SELECT format('grants[%s].hours', i.at), format('"%s" is not understood; it can be mon-fri 08:00-18:00, sat,sun or 22:00-06:00', i.e ->> 'hours')
+	FROM item i WHERE i.section = 'grants' AND NOT hours_sound(i.e ->> 'hours')
+	UNION ALL
 	SELECT p.path || '.choices_from', format('/%s cannot give choices: %s', b.name, CASE
 		WHEN jsonb_array_length(b.body -> 'parameters') > 0 THEN 'it has parameters' WHEN (b.body ->> 'enabled')::boolean THEN 'it is confirmed or approved first'
 		ELSE 'it is switched off' END)
@@ -190,10 +217,12 @@ LANGUAGE sql STABLE AS $$
 	WHERE jsonb_array_length(b.body -> 'parameters') > 0 OR (b.body ->> 'dangerous')::boolean OR (b.body ->> 'approvals')::integer > 0
 		OR NOT (b.body ->> 'enabled')::boolean
 	UNION ALL
+	SELECT b.path || '.' || w.key, w.reason FROM button b JOIN will_be c ON c.name = b.b ->> 'command', hook_button_complaint(b.b, c.body -> 'parameters') w
+	UNION ALL
 	SELECT format('schedules[%s].cron', i.at), w FROM item i, cron_error(i.e ->> 'cron') w WHERE i.section = 'schedules' AND w IS NOT NULL
 	UNION ALL
-	SELECT format('schedules[%s].timezone', i.at), format('"%s" is in no time zone database; as Europe/Berlin or UTC', i.e ->> 'timezone')
-	FROM item i WHERE i.section = 'schedules' AND i.e ? 'timezone' AND NOT timezone_known(i.e ->> 'timezone')
+	SELECT format('%s[%s].timezone', i.section, i.at), format('"%s" is in no time zone database; as Europe/Berlin or UTC', i.e ->> 'timezone')
+	FROM item i WHERE i.section IN ('schedules', 'grants') AND i.e ? 'timezone' AND NOT timezone_known(i.e ->> 'timezone')
 $$;
 COMMENT ON FUNCTION config_errors(jsonb) IS 'What is wrong with a file that only the database can tell; path and reason of every error';
 
@@ -228,10 +257,10 @@ DECLARE
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
 	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, connection, statement, writes,
-		row_limit, method, path, headers, body, expect, pointer, enabled, logged, long_running, idempotent, ordered, max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, approver_role_id)
+		row_limit, method, path, headers, body, expect, pointer, enabled, logged, long_running, idempotent, ordered, max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, answer, approver_role_id)
 	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.connection, r.statement, r.writes,
 		r.row_limit, r.method, r.path, r.headers, nullif(r.body, 'null'), r.expect, r.pointer, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
-		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals,
+		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals, r.answer,
 		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
 	ON CONFLICT (name) DO UPDATE SET description = excluded.description, descriptions = excluded.descriptions, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
@@ -240,7 +269,7 @@ BEGIN
 		body = excluded.body, expect = excluded.expect, pointer = excluded.pointer, enabled = excluded.enabled, logged = excluded.logged, long_running = excluded.long_running,
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,
-		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals,
+		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals, answer = excluded.answer,
 		approver_role_id = excluded.approver_role_id, version = c.version + 1, updated_at = now()
 	RETURNING id INTO which;
 	DELETE FROM command_parameter WHERE command_id = which;
@@ -266,7 +295,7 @@ BEGIN
 		ON CONFLICT (name) DO UPDATE SET description = excluded.description, manages_tasks = excluded.manages_tasks, version = r.version + 1;
 	WHEN 'queue' THEN
 		INSERT INTO queue (name, concurrency) VALUES (p ->> 'name', (p ->> 'concurrency')::integer)
-		ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency;
+		ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, version = queue.version + 1;
 	WHEN 'group' THEN
 		INSERT INTO user_group AS g (name) VALUES (p ->> 'name') ON CONFLICT (name) DO UPDATE SET version = g.version + 1 RETURNING id INTO which;
 		DELETE FROM group_role WHERE group_id = which;
@@ -276,11 +305,15 @@ BEGIN
 	WHEN 'command' THEN
 		PERFORM config_apply_command(p);
 	WHEN 'grant' THEN
-		INSERT INTO role_command (role_id, command_id, constraints, chat_id)
+		INSERT INTO role_command (role_id, command_id, constraints, chat_id, hours, timezone)
 		VALUES ((SELECT id FROM role WHERE name = p ->> 'role'), (SELECT id FROM command WHERE name = p ->> 'command'),
-			p -> 'constraints', (p ->> 'chat_id')::bigint);
+			p -> 'constraints', (p ->> 'chat_id')::bigint, p ->> 'hours', p ->> 'timezone');
+	WHEN 'chat' THEN
+		PERFORM config_apply_chat((p ->> 'chat_id')::bigint, (p ->> 'allowed')::boolean);
 	WHEN 'schedule' THEN
 		PERFORM config_apply_schedule(p);
+	WHEN 'hook' THEN
+		PERFORM config_apply_hook(p);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION config_apply_one(text, jsonb) IS 'Makes one object as declared';
@@ -291,13 +324,18 @@ BEGIN
 	CASE p_kind
 	WHEN 'grant' THEN
 		DELETE FROM role_command x USING role r, command c WHERE r.id = x.role_id AND c.id = x.command_id AND r.name = p ->> 'role'
-			AND c.name = p ->> 'command' AND x.constraints = p -> 'constraints' AND x.chat_id IS NOT DISTINCT FROM (p ->> 'chat_id')::bigint;
+			AND c.name = p ->> 'command' AND x.constraints = p -> 'constraints' AND x.chat_id IS NOT DISTINCT FROM (p ->> 'chat_id')::bigint
+			AND x.hours = p ->> 'hours' AND x.timezone = p ->> 'timezone';
+	WHEN 'chat' THEN
+		UPDATE chat h SET allowed = chat_at_first(h.chat_id, h.type) WHERE h.chat_id = p_name::bigint;
+		UPDATE chat SET decided_at = NULL WHERE chat_id = p_name::bigint;
 	WHEN 'command' THEN DELETE FROM command WHERE name = p_name;
 	WHEN 'user' THEN DELETE FROM app_user WHERE login = p_name;
 	WHEN 'group' THEN DELETE FROM user_group WHERE name = p_name;
 	WHEN 'role' THEN DELETE FROM role WHERE name = p_name;
 	WHEN 'queue' THEN DELETE FROM queue WHERE name = p_name;
 	WHEN 'schedule' THEN DELETE FROM schedule WHERE name = p_name;
+	WHEN 'hook' THEN DELETE FROM hook WHERE name = p_name;
 	WHEN 'organization' THEN
 		UPDATE app_user SET organization_id = NULL WHERE organization_id = (SELECT id FROM organization WHERE name = p_name);
 		DELETE FROM organization WHERE name = p_name;
@@ -312,11 +350,12 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION config_queue_used(jsonb, text) IS 'Whether a queue must stay though the file does not name it: some command waits in it';
 
-CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+-- p_visit: who does it on a page; null: the operator.
+CREATE OR REPLACE FUNCTION config_apply_as(p_visit jsonb, p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'grant', 'schedule'];
+	order_of_kinds text[] := ARRAY['organization', 'role', 'queue', 'group', 'user', 'command', 'chat', 'grant', 'schedule', 'hook'];
 	change record;
 BEGIN
 	-- Two at once would each see the other's half.
@@ -343,21 +382,26 @@ BEGIN
 			PERFORM config_apply_one(change.kind, change.wanted);
 		END IF;
 		CONTINUE WHEN change.action = 'kept';
-		INSERT INTO audit_event (actor, action, object, detail)
-		VALUES ('operator', change.action, change.kind || ' ' || change.name, jsonb_build_object('before', change.current, 'after', change.wanted));
+		INSERT INTO audit_event (actor, user_id, action, object, detail, address)
+		VALUES (CASE WHEN p_visit IS NULL THEN 'operator' ELSE 'manager' END, (p_visit ->> 'user')::bigint, change.action, change.kind || ' ' || change.name,
+			jsonb_build_object('before', change.current, 'after', change.wanted), (p_visit ->> 'address')::inet);
 	END LOOP;
 	RETURN QUERY SELECT x.action, x.kind, x.name, CASE WHEN x.action = 'changed' THEN
 			(SELECT jsonb_object_agg(k.key, jsonb_build_array(x.current -> k.key, k.value)) FROM jsonb_each(x.wanted) k WHERE k.value IS DISTINCT FROM x.current -> k.key)
 		END
 	FROM config_change x ORDER BY x.action = 'removed', x.turn, x.name;
 END $$;
-COMMENT ON FUNCTION config_apply(jsonb, boolean)
+COMMENT ON FUNCTION config_apply_as(jsonb, jsonb, boolean)
 	IS 'Makes the database match a declared state and says what changed; rows with action error: nothing was changed. Roll back for a dry run';
+
+CREATE OR REPLACE FUNCTION config_apply(p_doc jsonb, p_prune boolean) RETURNS TABLE (action text, kind text, name text, detail jsonb)
+LANGUAGE sql AS $$ SELECT * FROM config_apply_as(NULL, p_doc, p_prune) $$;
+COMMENT ON FUNCTION config_apply(jsonb, boolean) IS 'The same, by the operator';
 
 CREATE OR REPLACE FUNCTION config_lean(p_kind text, p_body jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT jsonb_object_agg(k.key, CASE WHEN k.key = 'parameters' THEN (SELECT jsonb_agg(
-			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults('parameter') -> q.key) ORDER BY x.o)
+	SELECT jsonb_object_agg(k.key, CASE WHEN k.key IN ('parameters', 'buttons') THEN (SELECT jsonb_agg(
+			(SELECT jsonb_object_agg(q.key, q.value) FROM jsonb_each(x.p) q WHERE q.value IS DISTINCT FROM config_defaults(rtrim(k.key, 's')) -> q.key) ORDER BY x.o)
 			FROM jsonb_array_elements(k.value) WITH ORDINALITY AS x(p, o)) ELSE k.value END)
 	FROM jsonb_each(p_body) k WHERE k.value IS DISTINCT FROM config_defaults(p_kind) -> k.key
 $$;
@@ -374,6 +418,8 @@ LANGUAGE sql STABLE AS $$
 		'users', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'user'), '[]'),
 		'commands', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'command'), '[]'),
 		'grants', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'grant'), '[]'),
-		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]')) FROM lean
+		'chats', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'chat'), '[]'),
+		'schedules', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'schedule'), '[]'),
+		'hooks', coalesce(jsonb_agg(body ORDER BY name) FILTER (WHERE kind = 'hook'), '[]')) FROM lean
 $$;
 COMMENT ON FUNCTION config_export() IS 'The declared state as a file for apply; keys that have their default are left out';

@@ -68,6 +68,9 @@ LANGUAGE sql STABLE SET jit = off AS $$
 		'poller', EXISTS (SELECT FROM here WHERE application_name = 'telepoll'),
 		'secret_commands', (SELECT string_agg(DISTINCT '/' || c.name, ' ') FROM command c JOIN command_parameter p ON p.command_id = c.id
 			WHERE c.enabled AND p.secret),
+		'connections', (SELECT coalesce(json_agg(json_build_object('connection', connection, 'commands', commands) ORDER BY connection), '[]')
+			FROM (SELECT c.connection, string_agg('/' || c.name, ' ' ORDER BY c.name) AS commands FROM command c
+				WHERE c.enabled AND c.kind IN ('sql', 'http') GROUP BY c.connection) k),
 		'engines', (SELECT count(DISTINCT name) FROM live),
 		'engines_gone', (SELECT coalesce(json_agg(json_build_object('engine', name,
 				'seconds', extract(epoch FROM now() - lease_until)::bigint) ORDER BY name), '[]')

@@ -92,7 +92,8 @@ BEGIN
 		FROM gone g LEFT JOIN command c ON c.id = g.command_id WHERE NOT g.internal
 		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id
 	), turn AS (
-		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many FROM kept k
+		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many
+		FROM kept k JOIN chat h ON h.chat_id = k.chat_id AND h.allowed
 	), lane AS (
 		UPDATE chat h SET out_seq = h.out_seq + t.many FROM (SELECT DISTINCT chat_id, many FROM turn) t
 		WHERE h.chat_id = t.chat_id RETURNING h.chat_id, h.out_seq - t.many AS base
@@ -240,9 +241,11 @@ BEGIN
 	)
 	SELECT array_agg(s.id) INTO fresh FROM shown s WHERE s.id NOT IN (SELECT c.id FROM changed c);
 	IF fresh IS NOT NULL THEN
-		PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (fresh)) ORDER BY h.chat_id FOR UPDATE;
-		FOR n IN SELECT t.*, u.text, u.entities, h.type FROM task t JOIN unnest(p_ids, p_text, p_entities) AS u(id, text, entities) ON u.id = t.id
-				JOIN chat h ON h.chat_id = t.chat_id AND h.blocked_at IS NULL WHERE t.id = ANY (fresh) ORDER BY t.chat_id, t.id LOOP
+		PERFORM FROM chat h WHERE h.chat_id IN (SELECT a FROM task t, answer_chats(t.command_id, t.chat_id, t.telegram_id) a WHERE t.id = ANY (fresh))
+		ORDER BY h.chat_id FOR UPDATE;
+		FOR n IN SELECT t.id, h.chat_id, CASE WHEN h.chat_id = t.chat_id THEN t.thread_id END AS thread_id, t.message_id, t.update_id, u.text, u.entities, h.type
+				FROM task t JOIN unnest(p_ids, p_text, p_entities) AS u(id, text, entities) ON u.id = t.id
+				JOIN chat h ON h.chat_id = answer_chat(t.command_id, t.chat_id, t.telegram_id) AND h.blocked_at IS NULL WHERE t.id = ANY (fresh) ORDER BY h.chat_id, t.id LOOP
 			UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = n.chat_id RETURNING out_seq INTO place;
 			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, entities, markup, task_id, update_id, coalesce_key, final)
 			VALUES ('live', n.chat_id, place, n.thread_id, CASE WHEN n.type <> 'private' THEN n.message_id END, n.text, nullif(n.entities, '')::jsonb,
@@ -264,11 +267,15 @@ DECLARE
 	free bigint[];
 	limited bigint[];
 	most integer;
+	paused boolean;
 	room integer := p_want;
 BEGIN
 	claimed := '{}';
 	busy := false;
-	SELECT q.concurrency INTO most FROM queue q WHERE q.name = p_queue;
+	SELECT q.concurrency, q.paused_at IS NOT NULL INTO most, paused FROM queue q WHERE q.name = p_queue;
+	IF paused THEN
+		RETURN;
+	END IF;
 	IF most IS NOT NULL THEN
 		room := NULL;
 		SELECT least(p_want, q.concurrency - q.running) INTO room FROM queue q WHERE q.name = p_queue FOR NO KEY UPDATE SKIP LOCKED;
@@ -325,6 +332,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	alive boolean;
+	paused boolean;
 	claimed bigint[] := '{}';
 	busy boolean := false;
 	gone bigint[];
@@ -336,10 +344,11 @@ DECLARE
 	one_queue text;
 BEGIN
 	IF p_extend THEN
-		UPDATE engine e SET lease_until = clock_timestamp() + interval '15 seconds' WHERE e.id = p_engine AND e.epoch = p_epoch;
+		UPDATE engine e SET lease_until = clock_timestamp() + interval '15 seconds' WHERE e.id = p_engine AND e.epoch = p_epoch
+		RETURNING e.paused_at IS NOT NULL INTO paused;
 		alive := FOUND;
 	ELSE
-		PERFORM FROM engine e WHERE e.id = p_engine AND e.epoch = p_epoch FOR SHARE;
+		SELECT e.paused_at IS NOT NULL INTO paused FROM engine e WHERE e.id = p_engine AND e.epoch = p_epoch FOR SHARE;
 		alive := FOUND;
 	END IF;
 
@@ -362,7 +371,8 @@ BEGIN
 
 	IF cardinality(p_task) > 0 THEN
 		-- Same order everywhere: chats by id, then tasks.
-		PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_task)) ORDER BY h.chat_id FOR UPDATE;
+		PERFORM FROM chat h WHERE h.chat_id IN (SELECT a FROM task t, answer_chats(t.command_id, t.chat_id, t.telegram_id) a WHERE t.id = ANY (p_task))
+		ORDER BY h.chat_id FOR UPDATE;
 		WITH result AS MATERIALIZED (
 			SELECT * FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_reason, p_started_at, p_finished_at, p_text, p_entities,
 				p_document, p_output, p_output_bytes, p_output_cut) AS r(id, attempt, state, exit_status, term_signal, reason, started_at, finished_at,
@@ -383,14 +393,25 @@ BEGIN
 			SELECT m.id, r.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id
 			WHERE r.output <> '' AND c.logged AND NOT m.internal
 			ON CONFLICT DO NOTHING
-		), speaks AS (
-			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, r.text, r.entities, r.document, m.command_id,
-				row_number() OVER (PARTITION BY m.chat_id ORDER BY r.finished_at, m.id) AS place, count(*) OVER (PARTITION BY m.chat_id) AS many
+		), answer AS (
+			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, m.command_id, m.user_id, r.text, r.entities, r.document, r.finished_at,
+				answer_chat(m.command_id, m.chat_id, m.telegram_id) AS place
 			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal
+		), said AS (
+			SELECT a.id, a.place AS chat_id, CASE WHEN a.place = a.chat_id THEN a.thread_id END AS thread_id, a.message_id, a.update_id, a.text, a.entities,
+				a.document, a.command_id, a.finished_at, false AS note
+			FROM answer a WHERE a.place IS NOT NULL
+			UNION ALL
+			-- What is for one person alone: the chat hears that it is there, not what it is.
+			SELECT a.id, a.chat_id, a.thread_id, a.message_id, a.update_id, say(CASE WHEN a.place IS NULL THEN 'answer_unreachable' ELSE 'answer_private' END,
+				jsonb_build_object('task', a.id, 'name', user_name(a.user_id))), '', '', a.command_id, a.finished_at, true
+			FROM answer a WHERE a.place IS DISTINCT FROM a.chat_id
+		), speaks AS (
+			SELECT s.*, row_number() OVER (PARTITION BY s.chat_id ORDER BY s.finished_at, s.id) AS place, count(*) OVER (PARTITION BY s.chat_id) AS many FROM said s
 		), live AS (
 			-- What was shown while it ran becomes its end; a document follows it.
 			UPDATE outbox o SET text = s.text, entities = nullif(s.entities, '')::jsonb, markup = NULL, final = true, wanted_version = o.wanted_version + 1
-			FROM speaks s WHERE o.coalesce_key = 'live ' || s.id RETURNING s.id
+			FROM speaks s WHERE o.coalesce_key = 'live ' || s.id AND NOT s.note RETURNING s.id
 		), unbuttoned AS (
 			DELETE FROM button b USING live v WHERE b.task_id = v.id
 		), lane AS (
@@ -401,13 +422,13 @@ BEGIN
 			SELECT CASE WHEN s.document = '' THEN 'send' ELSE 'document' END, s.chat_id, l.base + s.place, s.thread_id,
 				CASE WHEN l.type <> 'private' THEN s.message_id END, CASE WHEN v.id IS NULL THEN s.text ELSE '' END,
 				CASE WHEN v.id IS NULL THEN nullif(s.entities, '')::jsonb END, s.id, s.update_id
-			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id LEFT JOIN live v ON v.id = s.id
+			FROM speaks s JOIN lane l ON l.chat_id = s.chat_id LEFT JOIN live v ON v.id = s.id AND NOT s.note
 			WHERE v.id IS NULL OR s.document <> '' ORDER BY s.chat_id, s.place
-			RETURNING id, task_id
+			RETURNING id, task_id, op
 		), attached AS (
 			INSERT INTO outbox_document (outbox_id, name, body)
 			SELECT o.id, 'task-' || s.id || CASE WHEN c.kind = 'sql' THEN '.csv' ELSE '.txt' END, convert_to(s.document, 'UTF8')
-			FROM told o JOIN speaks s ON s.id = o.task_id LEFT JOIN command c ON c.id = s.command_id WHERE s.document <> ''
+			FROM told o JOIN speaks s ON s.id = o.task_id AND NOT s.note LEFT JOIN command c ON c.id = s.command_id WHERE o.op = 'document'
 		), unparked AS (
 			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
 			UPDATE task n SET parked = ''
@@ -443,7 +464,7 @@ BEGIN
 		RETURN;
 	END IF;
 
-	IF p_want > 0 THEN
+	IF p_want > 0 AND NOT paused THEN
 		FOREACH one_queue IN ARRAY (SELECT e.queues FROM engine e WHERE e.id = p_engine) LOOP
 			EXIT WHEN cardinality(claimed) >= p_want;
 			SELECT * INTO one FROM queue_claim(p_engine, p_epoch, one_queue, p_want - cardinality(claimed));
@@ -465,7 +486,8 @@ BEGIN
 		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
 			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
 			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
-			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal, command_call(c)
+			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal,
+			CASE WHEN c.kind IN ('sql', 'http') THEN command_call(c) END
 		FROM task t JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
 		WHERE t.id = ANY (claimed) ORDER BY t.priority, t.turn_at, t.id;
 	END IF;
@@ -486,7 +508,7 @@ DECLARE
 	r record;
 	place bigint;
 BEGIN
-	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id
+	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id, h.telegram_id
 			FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut)
 				AS x(id, attempt, state, exit_status, term_signal, text, output, output_bytes, output_cut)
 			JOIN task_history h ON h.id = x.id AND h.attempt = x.attempt AND h.engine_id = p_engine
@@ -499,7 +521,8 @@ BEGIN
 		UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = r.chat_id RETURNING out_seq INTO place;
 		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
 		VALUES ('send', r.chat_id, place, r.thread_id,
-			say('late', jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line)) || E'\n' || r.text, r.id, r.update_id);
+			say('late', jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line))
+				|| CASE WHEN answer_chat(r.command_id, r.chat_id, r.telegram_id) = r.chat_id THEN E'\n' || r.text ELSE '' END, r.id, r.update_id);
 		INSERT INTO audit_event (actor, chat_id, action, object, detail)
 		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
 	END LOOP;

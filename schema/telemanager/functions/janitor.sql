@@ -64,8 +64,8 @@ BEGIN
 	DELETE FROM update_seen WHERE seen_at < now() - interval '48 hours';
 	DELETE FROM metric WHERE updated_at < now() - CASE kind WHEN 'gauge' THEN interval '1 day' ELSE interval '90 days' END;
 	DELETE FROM person_pace WHERE since < now() - interval '1 hour';
-	DELETE FROM update_rejected WHERE update_id IN (SELECT r.update_id FROM update_rejected r WHERE r.rejected_at < now() - interval '30 days' LIMIT 10000);
-	WITH gone AS (DELETE FROM outbox_dead WHERE id IN (SELECT d.id FROM outbox_dead d WHERE d.died_at < now() - interval '90 days' LIMIT 10000) RETURNING id)
+	DELETE FROM update_rejected WHERE update_id IN (SELECT r.update_id FROM update_rejected r WHERE r.rejected_at < now() - interval '1 day' * setting_of('rejected_days') LIMIT 10000);
+	WITH gone AS (DELETE FROM outbox_dead WHERE id IN (SELECT d.id FROM outbox_dead d WHERE d.died_at < now() - interval '1 day' * setting_of('dead_letter_days') LIMIT 10000) RETURNING id)
 	DELETE FROM outbox_document WHERE outbox_id IN (SELECT g.id FROM gone g);
 	IF p_output_days > 0 THEN
 		DELETE FROM task_output WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM task_output o
@@ -108,6 +108,9 @@ BEGIN
 	END IF;
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);
+	END IF;
+	IF chore_due('slots', '1 minute') THEN
+		PERFORM slots_fill();
 	END IF;
 	IF chore_due('partitions', '1 hour') THEN
 		PERFORM partitions_ahead();

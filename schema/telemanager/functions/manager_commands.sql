@@ -13,13 +13,14 @@ COMMENT ON FUNCTION constraint_lines(jsonb) IS 'Constraints of a grant as lines,
 CREATE OR REPLACE FUNCTION grant_text(p jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
 	SELECT concat((p ->> 'role'), CASE WHEN p -> 'constraints' <> '{}' THEN ' (' || (SELECT string_agg(l, ', ' ORDER BY n)
-		FROM jsonb_array_elements_text(constraint_lines(p -> 'constraints')) WITH ORDINALITY AS x(l, n)) || ')' END, ' in chat ' || (p ->> 'chat_id'))
+		FROM jsonb_array_elements_text(constraint_lines(p -> 'constraints')) WITH ORDINALITY AS x(l, n)) || ')' END, ' in chat ' || (p ->> 'chat_id'),
+		CASE WHEN p ->> 'hours' <> '' THEN ' at ' || (p ->> 'hours') || ' ' || (p ->> 'timezone') END)
 $$;
 COMMENT ON FUNCTION grant_text(jsonb) IS 'A grant as declared, in a line';
 
 CREATE OR REPLACE FUNCTION command_grants(p_command bigint) RETURNS SETOF jsonb
 LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id)
+	SELECT jsonb_build_object('role', r.name, 'command', c.name, 'constraints', x.constraints, 'chat_id', x.chat_id, 'hours', x.hours, 'timezone', x.timezone)
 	FROM role_command x JOIN role r ON r.id = x.role_id JOIN command c ON c.id = x.command_id WHERE x.command_id = p_command
 	ORDER BY r.name, x.id
 $$;
@@ -39,9 +40,14 @@ COMMENT ON FUNCTION command_recorded(command) IS 'A command with its grants, for
 CREATE OR REPLACE FUNCTION command_values(c command) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT b || jsonb_build_object(
+		-- A default of some kinds would mean nothing for the others.
+		'row_limit', nullif(b -> 'row_limit', config_defaults('command') -> 'row_limit'), 'method', nullif(b -> 'method', config_defaults('command') -> 'method'),
+		'body', CASE WHEN b -> 'body' <> 'null' THEN jsonb_pretty(b -> 'body') END,
+		'headers', (SELECT coalesce(jsonb_agg(h.key || ': ' || h.value ORDER BY h.key), '[]') FROM jsonb_each_text(b -> 'headers') h),
 		'parameters', (SELECT coalesce(jsonb_agg(q || jsonb_build_object('place', n) ORDER BY n), '[]') FROM jsonb_array_elements(b -> 'parameters') WITH ORDINALITY AS x(q, n)),
 		'descriptions', (SELECT coalesce(jsonb_agg(jsonb_build_object('language', d.key, 'text', d.value) ORDER BY d.key), '[]') FROM jsonb_each(b -> 'descriptions') d),
-		'grants', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', g -> 'role', 'constraints', constraint_lines(g -> 'constraints'), 'chat_id', g -> 'chat_id')), '[]')
+		'grants', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', g -> 'role', 'constraints', constraint_lines(g -> 'constraints'), 'chat_id', g -> 'chat_id',
+				'hours', g -> 'hours', 'timezone', CASE WHEN g ->> 'hours' = '' THEN '' ELSE g ->> 'timezone' END)), '[]')
 			FROM command_grants(c.id) g))
 	FROM command_body(c.name) b
 $$;
@@ -64,7 +70,8 @@ COMMENT ON FUNCTION check_words(regclass, text) IS 'The words that a column may 
 CREATE OR REPLACE FUNCTION command_choices(p_command bigint) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT jsonb_build_object('kind', text_choices(check_words('command', 'kind')), 'type', text_choices(check_words('command_parameter', 'type')),
-		'role', role_choices(), 'approvers', role_choices(),
+		'method', text_choices(check_words('command', 'method')),
+		'role', role_choices(), 'approvers', role_choices(), 'answer', text_choices(check_words('command', 'answer')),
 		'queue', text_choices(ARRAY(SELECT q.name FROM queue q ORDER BY q.name)),
 		'choices_from', text_choices(ARRAY(SELECT c.name FROM command c WHERE c.max_args = 0 AND c.enabled AND NOT c.dangerous AND c.approvals = 0
 			AND c.id IS DISTINCT FROM p_command ORDER BY c.name)),
@@ -126,7 +133,7 @@ DECLARE
 	c command;
 BEGIN
 	IF NOT p ? 'id' THEN
-		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "descriptions": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
+		RETURN jsonb_build_object('values', config_defaults('command') || '{"kind": "exec", "row_limit": null, "method": null, "headers": [], "descriptions": [], "grants": []}', 'choices', command_choices(NULL), 'declared', '{}'::jsonb);
 	END IF;
 	SELECT * INTO c FROM command x WHERE x.id = number_of(p ->> 'id');
 	IF c.id IS NULL THEN
@@ -258,6 +265,7 @@ BEGIN
 	RETURN jsonb_build_object('id', c.id, 'version', c.version, 'kind', 'command', 'name', c.name, 'refused', refused, 'depends',
 		page_depends('grants_end', (SELECT count(*) FROM role_command x WHERE x.command_id = c.id))
 		|| page_depends('schedules_end', (SELECT count(*) FROM schedule s WHERE s.command_id = c.id))
+		|| page_depends('buttons_end', (SELECT count(*) FROM hook_button b WHERE b.command_id = c.id))
 		|| page_depends('pending_end', (SELECT count(*) FROM pending x WHERE x.command_id = c.id))
 		|| page_depends('tasks_unfinished', (SELECT count(*) FROM (SELECT FROM task t WHERE t.command_id = c.id AND NOT t.internal LIMIT 1001) n))
 		|| page_depends('history_stays', (SELECT count(*) FROM (SELECT FROM task_history h WHERE h.command_id = c.id LIMIT 1001) n)));
@@ -289,3 +297,21 @@ BEGIN
 		FROM command x WHERE x.id = ANY (ids)));
 END $$;
 COMMENT ON FUNCTION manager_command_act(jsonb, jsonb) IS 'Switches several commands on or off';
+
+-- All grants, to be looked at: they are changed with their commands.
+
+CREATE OR REPLACE FUNCTION manager_grants(p_visit jsonb, p jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM page_begin(p_visit);
+	RETURN page_list(p, $q$ g.id, r.name AS role, r.id AS role_id, c.name AS command, c.id AS command_id, c.enabled, g.chat_id AS chat, nullif(h.title, '') AS chat_title, nullif(g.hours, '') AS hours, g.timezone,
+			(SELECT string_agg(l, ', ' ORDER BY n) FROM jsonb_array_elements_text(constraint_lines(g.constraints)) WITH ORDINALITY AS y(l, n)) AS values,
+			page_count((SELECT count(*) FROM (SELECT m.user_id FROM user_role m WHERE m.role_id = r.id UNION
+				SELECT m.user_id FROM group_role k JOIN user_group_member m ON m.group_id = k.group_id WHERE k.role_id = r.id LIMIT 1001) n)) AS people $q$,
+		'role_command g JOIN role r ON r.id = g.role_id JOIN command c ON c.id = g.command_id LEFT JOIN chat h ON h.chat_id = g.chat_id', 'role',
+		'{"role": "r.name text, c.name text, g.id bigint", "command": "c.name text, r.name text, g.id bigint"}',
+		$q$ {"role": "r.name = $1 ->> 'role'", "command": "c.name = ltrim($1 ->> 'command', '/')",
+			"narrowed": "(g.constraints <> '{}' OR g.chat_id IS NOT NULL OR g.hours <> '') = ($1 ->> 'narrowed')::boolean"} $q$)
+		|| jsonb_build_object('choices', jsonb_build_object('role', role_choices(), 'command', text_choices(ARRAY(SELECT c.name FROM command c ORDER BY c.name))));
+END $$;
+COMMENT ON FUNCTION manager_grants(jsonb, jsonb) IS 'List of grants';

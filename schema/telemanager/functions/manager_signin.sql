@@ -94,6 +94,7 @@ BEGIN
 		'who', jsonb_build_object('login', u.login, 'name', user_name(u.id), 'zone', coalesce(page_zone(u.timezone), 'UTC')),
 		'may', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k),
 		'change', (SELECT jsonb_object_agg(k.key, true) FROM jsonb_each(may) k WHERE k.value = 'true'),
+		'section', jsonb_build_object('operations', may ?| ARRAY['tasks', 'engines', 'chats', 'outbox'], 'teleops', may ?| ARRAY['audit', 'settings', 'administrators']),
 		'waiting', jsonb_build_object('requests', CASE WHEN may ? 'people' THEN
 			(SELECT nullif(count(*), 0) FROM (SELECT FROM join_request j WHERE j.state = 'pending' LIMIT 99) w) END));
 END $$;

@@ -24,7 +24,9 @@ CREATE OR REPLACE FUNCTION task_state_where(p_state text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE
 		WHEN p_state = 'open' THEN 't.finished_at = ''infinity'''
-		WHEN p_state IN ('queued', 'claimed', 'running', 'cancelling') THEN 't.finished_at = ''infinity'' AND t.state = $1 ->> ''state'''
+		WHEN p_state = 'queued' THEN 't.finished_at = ''infinity'' AND t.state = ''queued'''
+		-- In an engine's hands: there is an index of those.
+		WHEN p_state IN ('claimed', 'running', 'cancelling') THEN 't.finished_at = ''infinity'' AND t.engine_id IS NOT NULL AND t.state = $1 ->> ''state'''
 		WHEN p_state = 'done' THEN 't.finished_at < ''infinity'' AND t.state = ''done'''
 		WHEN p_state = 'bad' THEN 't.finished_at < ''infinity'' AND t.state <> ''done'''
 		ELSE 't.finished_at < ''infinity'' AND t.state <> ''done'' AND t.state = $1 ->> ''state''' END
@@ -33,22 +35,33 @@ COMMENT ON FUNCTION task_state_where(text) IS 'Condition of the filter by state,
 
 CREATE OR REPLACE FUNCTION task_list(p jsonb, p_columns text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
+DECLARE
+	filters jsonb := task_filters(p);
+	-- As page_list() will have it.
+	falling boolean := (coalesce(p ->> 'sort', '') <> 'finished') <> (p ? 'before');
+	conditions jsonb := jsonb_build_object('state', task_state_where(p #>> '{filters,state}'),
+		'number', $q$ t.id = ($1 ->> 'number')::bigint $q$,
+		'person', $q$ t.user_id = ($1 ->> 'person')::bigint $q$,
+		'chat', $q$ t.chat_id = ($1 ->> 'chat')::bigint $q$,
+		'command', $q$ t.command_id = number_of($1 ->> 'command') $q$,
+		'engine', $q$ t.engine_id = number_of($1 ->> 'engine') $q$,
+		'since', $q$ t.finished_at >= now() - CASE $1 ->> 'since' WHEN 'hour' THEN interval '1 hour' WHEN 'week' THEN interval '7 days' ELSE interval '1 day' END $q$,
+		'date', $q$ t.finished_at >= lower(page_range($1 ->> 'date')) AND t.finished_at < upper(page_range($1 ->> 'date')) $q$);
+	wanted text := 'true';
 BEGIN
-	-- What is not finished comes first, as if it finished last of all.
-	RETURN page_list(p || jsonb_build_object('filters', task_filters(p)), p_columns,
-		$q$ (SELECT id, 'infinity'::timestamptz AS finished_at, state, parked, attempt, queue, engine_id, command_id, NULL::text AS command_name, user_id, chat_id, line,
-				admitted_at, claimed_at, started_at, NULL::timestamptz AS sent_at, NULL::integer AS exit_status, NULL::integer AS term_signal, '' AS reason FROM task WHERE NOT internal
+	SELECT string_agg('(' || (conditions ->> f.key) || ')', ' AND ' ORDER BY f.key) INTO wanted FROM jsonb_each_text(filters) f WHERE conditions ? f.key AND f.value <> '';
+	-- What is not finished comes first, as if it finished last of all. Of it a page needs no more than a page: else all that waits would be
+	-- sorted for each.
+	RETURN page_list(p || jsonb_build_object('filters', filters), p_columns,
+		format($q$ ((SELECT * FROM (SELECT id, 'infinity'::timestamptz AS finished_at, state, parked, attempt, queue, engine_id, command_id, NULL::text AS command_name, user_id, chat_id, line,
+					admitted_at, claimed_at, started_at, NULL::timestamptz AS sent_at, NULL::integer AS exit_status, NULL::integer AS term_signal, '' AS reason FROM task WHERE NOT internal) t
+				WHERE %s AND %s ORDER BY t.id %s LIMIT $3)
 			UNION ALL SELECT id, finished_at, state, '', attempt, queue, engine_id, command_id, command_name, user_id, chat_id, line,
-				admitted_at, claimed_at, started_at, sent_at, exit_status, term_signal, reason FROM task_history) t $q$,
-		'-finished', '{"finished": "t.finished_at timestamptz, t.id bigint"}',
-		jsonb_build_object('state', task_state_where(p #>> '{filters,state}'),
-			'number', $q$ t.id = ($1 ->> 'number')::bigint $q$,
-			'person', $q$ t.user_id = ($1 ->> 'person')::bigint $q$,
-			'chat', $q$ t.chat_id = ($1 ->> 'chat')::bigint $q$,
-			'command', $q$ t.command_id = number_of($1 ->> 'command') $q$,
-			'engine', $q$ t.engine_id = number_of($1 ->> 'engine') $q$,
-			'since', $q$ t.finished_at >= now() - CASE $1 ->> 'since' WHEN 'hour' THEN interval '1 hour' WHEN 'week' THEN interval '7 days' ELSE interval '1 day' END $q$,
-			'date', $q$ t.finished_at >= lower(page_range($1 ->> 'date')) AND t.finished_at < upper(page_range($1 ->> 'date')) $q$));
+				admitted_at, claimed_at, started_at, sent_at, exit_status, term_signal, reason FROM task_history) t $q$, coalesce(wanted, 'true'),
+			CASE WHEN NOT p ?| ARRAY['after', 'before'] THEN 'true'
+				ELSE format('t.id %s CASE WHEN $2 ->> 0 = ''infinity'' THEN ($2 ->> 1)::bigint ELSE 0 END', CASE WHEN falling THEN '<' ELSE '>' END) END,
+			CASE WHEN falling THEN 'DESC' ELSE 'ASC' END),
+		'-finished', '{"finished": "t.finished_at timestamptz, t.id bigint"}', conditions);
 END $$;
 COMMENT ON FUNCTION task_list(jsonb, text) IS 'A page of tasks, with these columns';
 
@@ -60,7 +73,7 @@ BEGIN
 			coalesce(t.command_name, (SELECT c.name FROM command c WHERE c.id = t.command_id)) AS command, t.user_id, user_name(t.user_id) AS person, t.chat_id,
 			(SELECT nullif(h.title, '') FROM chat h WHERE h.chat_id = t.chat_id) AS chat, (SELECT e.name FROM engine e WHERE e.id = t.engine_id) AS engine,
 			page_second(t.admitted_at) AS admitted, page_second(nullif(t.finished_at, 'infinity')) AS finished, t.exit_status <> 0 AS has_exit, t.exit_status, t.term_signal,
-			duration_text(coalesce(nullif(t.finished_at, 'infinity'), clock_timestamp()) - t.started_at) AS took $q$)
+			CASE WHEN t.started_at IS NOT NULL THEN duration_text(coalesce(nullif(t.finished_at, 'infinity'), clock_timestamp()) - t.started_at) END AS took $q$)
 		|| jsonb_build_object(
 			'choices', jsonb_build_object(
 				'command', (SELECT coalesce(jsonb_agg(jsonb_build_object('value', x.id::text, 'text', '/' || x.name) ORDER BY x.name), '[]') FROM (SELECT c.id, c.name FROM command c ORDER BY c.name LIMIT 1000) x),

@@ -11,19 +11,22 @@ COMMENT ON FUNCTION manager_try_command(jsonb, jsonb) IS 'What a line that begin
 CREATE OR REPLACE FUNCTION try_grants(p_user bigint, p_command bigint, p_chat bigint, p_args jsonb) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT coalesce(jsonb_agg(jsonb_build_object('role', x.role, 'own', x.own, 'groups', x.groups, 'has', x.has, 'chat', x.chat_id, 'chat_fits', x.chat_fits,
-			'values', x.lines, 'values_fit', x.values_fit, 'fits', x.has AND x.chat_fits AND x.values_fit) ORDER BY x.has AND x.chat_fits AND x.values_fit DESC, x.has DESC, x.role, x.id), '[]')
+			'values', x.lines, 'values_fit', x.values_fit, 'hours', x.hours, 'hours_fit', x.hours_fit, 'fits', x.has AND x.chat_fits AND x.values_fit AND x.hours_fit)
+			ORDER BY x.has AND x.chat_fits AND x.values_fit AND x.hours_fit DESC, x.has DESC, x.role, x.id), '[]')
 	FROM (SELECT g.id, r.name AS role, g.chat_id, has_role(p_user, r.id) AS has, EXISTS (SELECT FROM user_role u WHERE u.user_id = p_user AND u.role_id = r.id) AS own,
 			(SELECT string_agg(o.name, ', ' ORDER BY o.name) FROM user_group_member m JOIN group_role k ON k.group_id = m.group_id JOIN user_group o ON o.id = m.group_id
 				WHERE m.user_id = p_user AND k.role_id = r.id) AS groups,
 			(SELECT nullif(string_agg(l, ', ' ORDER BY n), '') FROM jsonb_array_elements_text(constraint_lines(g.constraints)) WITH ORDINALITY AS y(l, n)) AS lines,
-			g.chat_id IS NULL OR g.chat_id = p_chat AS chat_fits, grant_fits(g.constraints, p_args) AS values_fit
+			g.chat_id IS NULL OR g.chat_id = p_chat AS chat_fits, grant_fits(g.constraints, p_args) AS values_fit,
+			CASE WHEN g.hours <> '' THEN g.hours || ' ' || g.timezone END AS hours, g.hours = '' OR hours_open(g.hours, g.timezone, now()) AS hours_fit
 		FROM role_command g JOIN role r ON r.id = g.role_id WHERE g.command_id = p_command) x
 $$;
 COMMENT ON FUNCTION try_grants(bigint, bigint, bigint, jsonb) IS 'The grants of a command, those that let this person run it first';
 
 CREATE OR REPLACE FUNCTION try_run(c command, u app_user, p_args jsonb) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('kind', c.kind, 'exec', c.kind = 'exec', 'text', c.kind = 'text', 'program', c.program, 'argv', to_jsonb(c.args), 'template', c.template,
+	SELECT jsonb_build_object('kind', c.kind, 'exec', c.kind = 'exec', 'text', c.kind = 'text', 'program', c.program, 'argv', to_jsonb(c.args), 'template', c.template, 'sql', c.kind = 'sql', 'http', c.kind = 'http',
+		'connection', nullif(c.connection, ''), 'statement', c.statement, 'method', c.method, 'path', c.path,
 		'values', CASE c.kind WHEN 'text' THEN '{}'::jsonb || args_masked(p_args) || jsonb_build_object('user', user_name(u.id), 'person', user_name(u.id)) ELSE args_masked(p_args) END,
 		'arguments', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', q.name, 'value', args_masked(p_args) ->> q.name, 'given', p_args ? q.name) ORDER BY q.position), '[]')
 			FROM command_parameter q WHERE q.command_id = c.id),
@@ -65,7 +68,7 @@ BEGIN
 	reasons := ARRAY[
 		CASE WHEN NOT u.enabled THEN page_refused('try_user_off') END,
 		CASE WHEN NOT EXISTS (SELECT FROM telegram_account a WHERE a.user_id = u.id) THEN page_refused('try_no_account') END,
-		CASE WHEN EXISTS (SELECT FROM chat h WHERE h.chat_id = chat AND NOT h.allowed) THEN page_refused('try_chat') END,
+		CASE WHEN chat < 0 AND NOT coalesce((SELECT h.allowed FROM chat h WHERE h.chat_id = chat), chat_at_first(chat, 'group')) THEN page_refused('try_chat') END,
 		CASE WHEN NOT c.enabled THEN page_refused('try_command_off') END,
 		CASE WHEN said IS NOT NULL THEN page_refused('try_complaint', to_jsonb(said)) END,
 		CASE WHEN NOT may AND said IS NULL THEN page_refused('try_no_grant') END];

@@ -121,13 +121,23 @@ COMMENT ON FUNCTION page_range(text) IS 'The year, month or day that was chosen,
 
 -- Writing
 
+-- In plpgsql, which plans its statements once: in a list it is called for every member of every row.
 CREATE OR REPLACE FUNCTION page_shown(p jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-	SELECT left(CASE jsonb_typeof(p) WHEN 'null' THEN '' WHEN 'string' THEN p #>> '{}'
-		WHEN 'array' THEN (SELECT string_agg(page_shown(e), ', ' ORDER BY n) FROM jsonb_array_elements(p) WITH ORDINALITY AS x(e, n))
-		WHEN 'object' THEN (SELECT string_agg(k.key || ': ' || page_shown(k.value), '; ' ORDER BY k.key) FROM jsonb_each(p) k WHERE k.value NOT IN ('null', '""', '[]'))
-		ELSE p::text END, 200)
-$$;
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	CASE jsonb_typeof(p)
+	WHEN 'null' THEN
+		RETURN '';
+	WHEN 'string' THEN
+		RETURN left(p #>> '{}', 200);
+	WHEN 'array' THEN
+		RETURN left((SELECT string_agg(page_shown(e), ', ' ORDER BY n) FROM jsonb_array_elements(p) WITH ORDINALITY AS x(e, n)), 200);
+	WHEN 'object' THEN
+		RETURN left((SELECT string_agg(k.key || ': ' || page_shown(k.value), '; ' ORDER BY k.key) FROM jsonb_each(p) k WHERE k.value NOT IN ('null', '""', '[]')), 200);
+	ELSE
+		RETURN left(p::text, 200);
+	END CASE;
+END $$;
 COMMENT ON FUNCTION page_shown(jsonb) IS 'A value of the record in a line';
 
 CREATE OR REPLACE FUNCTION page_changes(p_before jsonb, p_after jsonb) RETURNS jsonb
@@ -205,14 +215,32 @@ LANGUAGE sql STABLE AS $$
 		WHEN 'user' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'administrator' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id)
-		WHEN 'schedule' THEN (SELECT name FROM schedule WHERE id = p_id) END
+		WHEN 'schedule' THEN (SELECT name FROM schedule WHERE id = p_id)
+		WHEN 'hook' THEN (SELECT name FROM hook WHERE id = p_id) END
 $$;
 COMMENT ON FUNCTION page_object(text, bigint) IS 'The name that an object has in the record; null: there is no such object';
+
+-- Each name it has had, with the event before which it had it: a change of name is recorded under the new one.
+CREATE OR REPLACE FUNCTION page_names(p_kind text, p_name text, p_before bigint) RETURNS TABLE (object text, before bigint)
+LANGUAGE sql STABLE AS $$
+	WITH RECURSIVE names (name, before) AS (
+		SELECT p_name, p_before
+		UNION ALL
+		SELECT r.name, r.id FROM names n, LATERAL (
+			SELECT coalesce(a.detail #>> '{before,name}', a.detail #>> '{before,login}') AS name, a.id FROM audit_event a
+			WHERE a.object = p_kind || ' ' || n.name AND a.id < n.before AND coalesce(a.detail #>> '{after,name}', a.detail #>> '{after,login}') = n.name
+				AND coalesce(a.detail #>> '{before,name}', a.detail #>> '{before,login}') <> n.name
+			ORDER BY a.id DESC LIMIT 1) r)
+	SELECT p_kind || ' ' || name, before FROM names
+$$;
+COMMENT ON FUNCTION page_names(text, text, bigint) IS 'What an object is called in the record, and was called before';
 
 CREATE OR REPLACE FUNCTION manager_history(p_visit jsonb, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	name text := page_object(p ->> 'kind', number_of(p ->> 'id'));
+	-- Some are named in their addresses.
+	name text := CASE p ->> 'kind' WHEN 'queue' THEN (SELECT q.name FROM queue q WHERE q.name = p ->> 'id') WHEN 'setting' THEN (SELECT s.name FROM setting_about() s WHERE s.name = p ->> 'id')
+		ELSE page_object(p ->> 'kind', number_of(p ->> 'id')) END;
 	events jsonb;
 BEGIN
 	IF name IS NULL THEN
@@ -221,7 +249,8 @@ BEGIN
 	PERFORM page_begin(p_visit);
 	SELECT jsonb_agg(jsonb_build_object('id', e.id, 'at', page_second(e.at), 'who', coalesce(user_name(e.user_id), e.actor), 'address', host(e.address), 'action', e.action,
 		'changed', e.detail ?| ARRAY['before', 'after'], 'changes', page_changes(e.detail -> 'before', e.detail -> 'after')) ORDER BY e.id DESC) INTO events
-	FROM (SELECT * FROM audit_event a WHERE a.object = (p ->> 'kind') || ' ' || name AND a.id < coalesce(number_of(p ->> 'before'), 9223372036854775807)
+	FROM (SELECT a.* FROM page_names(p ->> 'kind', name, 9223372036854775807) n JOIN audit_event a ON a.object = n.object
+			AND a.id < least(n.before, coalesce(number_of(p ->> 'before'), 9223372036854775807))
 		ORDER BY a.id DESC LIMIT 51) e;
 	RETURN jsonb_build_object('id', p ->> 'id', 'kind', p ->> 'kind', 'name', name, 'rows', coalesce(events - 50, '[]'),
 		'next', CASE WHEN jsonb_array_length(events) > 50 THEN events -> 49 ->> 'id' END);

@@ -48,14 +48,20 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION word_quoted(text) IS 'An argument as a shell would need it written, so that a reader sees where each begins and ends';
 
+CREATE OR REPLACE FUNCTION command_call_text(c command) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT CASE c.kind
+		WHEN 'sql' THEN concat_ws(' ', c.kind, c.connection, CASE WHEN c.writes THEN say('resolved_writes') END) || E'\n' || c.statement
+		WHEN 'http' THEN concat_ws(E'\n', concat_ws(' ', c.method, c.connection || c.path), nullif(c.headers, '{}')::text, c.body::text) END
+$$;
+COMMENT ON FUNCTION command_call_text(command) IS 'What a command of kind sql or http asks, to be read; null for others';
+
 CREATE OR REPLACE FUNCTION command_resolved(p_command bigint, p_args jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
 		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
 			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
-		WHEN 'sql' THEN concat_ws(' ', c.kind, c.connection, CASE WHEN c.writes THEN say('resolved_writes') END) || E'\n' || c.statement
-		WHEN 'http' THEN concat_ws(E'\n', concat_ws(' ', c.method, c.connection || c.path), nullif(c.headers, '{}')::text, c.body::text)
-		ELSE c.kind END
+		ELSE coalesce(command_call_text(c), c.kind) END
 		-- Of a program its arguments tell all but the secrets.
 		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
 			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name AND (c.kind <> 'exec' OR p.secret)), '')
@@ -142,8 +148,9 @@ $$;
 COMMENT ON FUNCTION pending_note(pending, text, bigint, bigint, bigint) IS 'What became of a request, in the record';
 
 CREATE OR REPLACE FUNCTION pending_lifetime(p_state text) RETURNS interval
-LANGUAGE sql IMMUTABLE AS $$
-	SELECT CASE p_state WHEN 'approving' THEN interval '24 hours' WHEN 'asking' THEN interval '10 minutes' ELSE interval '5 minutes' END
+LANGUAGE sql STABLE AS $$
+	SELECT CASE p_state WHEN 'approving' THEN interval '1 hour' * setting_of('approving_hours') WHEN 'asking' THEN interval '1 minute' * setting_of('asking_minutes')
+		ELSE interval '1 minute' * setting_of('confirming_minutes') END
 $$;
 COMMENT ON FUNCTION pending_lifetime(text) IS 'How long a request waits in a state';
 
@@ -234,7 +241,7 @@ BEGIN
 	IF NOT (c.enabled AND (SELECT u.enabled FROM app_user u WHERE u.id = p.user_id) AND may_run(p.user_id, c.id, p.chat_id, p.args)) THEN
 		PERFORM pending_note(p, 'refused', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
-		RETURN say(CASE WHEN may_see(p.user_id, c.id, p.chat_id) THEN 'refused_value' ELSE 'refused' END, jsonb_build_object('command', c.name));
+		RETURN refusal_text(p.user_id, c.id, p.chat_id, p.args);
 	ELSIF p.digest IS NOT NULL AND p.digest <> command_digest(p.command_id, p.user_id, p.args) THEN
 		PERFORM pending_note(p, 'changed meanwhile', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;

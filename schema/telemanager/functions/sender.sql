@@ -58,43 +58,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken; no row: it has none';
 
--- A group became a supergroup under another id: all that waits for it, runs for it or is allowed in it follows.
-CREATE OR REPLACE FUNCTION chat_migrate(p_old bigint, p_new bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	base bigint;
-	moved integer;
-BEGIN
-	IF p_new IS NULL OR p_old = p_new THEN
-		RETURN;
-	END IF;
-	INSERT INTO chat (chat_id, type, title) SELECT x.id, 'supergroup', '' FROM unnest(ARRAY[p_old, p_new]) AS x(id) ORDER BY x.id ON CONFLICT DO NOTHING;
-	PERFORM FROM chat WHERE chat_id IN (p_old, p_new) ORDER BY chat_id FOR UPDATE;
-	SELECT n.out_seq INTO base FROM chat n WHERE n.chat_id = p_new;
-	-- Messages of the group cannot be answered or edited from the supergroup.
-	WITH turn AS (SELECT o.id, row_number() OVER (ORDER BY o.seq, o.id) AS place FROM outbox o WHERE o.chat_id = p_old AND o.seq IS NOT NULL)
-	UPDATE outbox o SET chat_id = p_new, seq = base + t.place, taken_by = NULL, reply_to = NULL,
-		message_ids = CASE WHEN o.op = 'live' THEN '{}' ELSE o.message_ids END, sent_version = CASE WHEN o.op = 'live' THEN 0 ELSE o.sent_version END,
-		op = CASE WHEN o.op = 'edit' THEN 'send' ELSE o.op END, params = CASE WHEN o.op = 'edit' THEN NULL ELSE o.params END
-	FROM turn t WHERE o.id = t.id;
-	GET DIAGNOSTICS moved = ROW_COUNT;
-	UPDATE outbox SET chat_id = p_new, taken_by = NULL WHERE chat_id = p_old;
-	UPDATE chat n SET out_seq = n.out_seq + moved, allowed = o.allowed, title = CASE WHEN n.title = '' THEN o.title ELSE n.title END, blocked_at = NULL
-	FROM chat o WHERE n.chat_id = p_new AND o.chat_id = p_old;
-	UPDATE chat SET migrated_to = p_new WHERE chat_id = p_old;
-	UPDATE task SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
-	UPDATE pending SET chat_id = p_new WHERE chat_id = p_old;
-	UPDATE schedule SET chat_id = p_new WHERE chat_id = p_old;
-	UPDATE hook SET chat_id = p_new WHERE chat_id = p_old;
-	UPDATE alert SET chat_id = p_new, message_id = NULL WHERE chat_id = p_old;
-	DELETE FROM role_command x WHERE x.chat_id = p_old AND EXISTS (SELECT FROM role_command y WHERE y.chat_id = p_new AND y.role_id = x.role_id
-		AND y.command_id = x.command_id AND y.constraints = x.constraints);
-	UPDATE role_command SET chat_id = p_new WHERE chat_id = p_old;
-	INSERT INTO audit_event (actor, chat_id, action, object, detail) VALUES ('sender', p_new, 'migrated', 'chat ' || p_old, jsonb_build_object('to', p_new));
-	PERFORM pg_notify('outbox', '');
-END $$;
-COMMENT ON FUNCTION chat_migrate(bigint, bigint) IS 'Follows a group to the supergroup it became: waiting messages, tasks, conversations, schedules, hooks, grants';
-
 -- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
 -- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),
 -- moved (the chat is the one given as message id now), anew (the message to be edited is gone: another takes its place). again: something of it waits to be taken.
@@ -108,6 +71,9 @@ DECLARE
 BEGIN
 	dead := 0;
 	again := false;
+	-- One that is being overwritten is waited for here: below it is either done or goes out again, by what it says then. Else the one
+	-- part of the statement would find it changed, the other would not see that yet, and it would stay taken for ever.
+	PERFORM FROM outbox o WHERE o.id = ANY (p_id) AND o.coalesce_key IS NOT NULL ORDER BY o.id FOR UPDATE;
 	-- A message with a secret that Telegram does not let us delete; one that is gone is as good as deleted.
 	SELECT array_agg(o ORDER BY o.chat_id, o.id) INTO undeleted FROM unnest(p_id, p_outcome, p_reason) AS r(id, outcome, reason) JOIN outbox o ON o.id = r.id
 	WHERE o.op = 'delete_message' AND r.outcome = 'expired' AND r.reason ~ 'can''t be deleted';

@@ -41,7 +41,8 @@ LANGUAGE sql STABLE AS $$
 	SELECT say(CASE
 			WHEN t.state <> 'queued' THEN 'state_' || t.state
 			WHEN t.parked <> '' THEN 'state_waits_' || t.parked
-			WHEN NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND t.queue = ANY (e.queues)) THEN 'state_waits_engine'
+			WHEN EXISTS (SELECT FROM queue q WHERE q.name = t.queue AND q.paused_at IS NOT NULL) THEN 'state_waits_paused'
+			WHEN NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND t.queue = ANY (e.queues) AND e.paused_at IS NULL) THEN 'state_waits_engine'
 			ELSE 'state_queued' END,
 		jsonb_build_object('time', duration_text(clock_timestamp() - coalesce(t.started_at, t.claimed_at, t.admitted_at)), 'queue', t.queue,
 			'command', (SELECT c.name FROM command c WHERE c.id = t.command_id)))
