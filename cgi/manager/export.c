@@ -9,8 +9,9 @@ enum { EXPORT_ROWS = 1000 };
 
 void export_cell(struct tele_buf *out, struct json_object *value)
 {
-	const char *text = value ? json_object_get_string(value) : "";
 	enum json_type type = json_object_get_type(value);
+	const char *text = type == json_type_null ? "" : type == json_type_string ? json_object_get_string(value)
+	    : json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (type == json_type_null || type == json_type_int || type == json_type_double || type == json_type_boolean) {
 		tele_buf_str(out, text);
@@ -86,6 +87,8 @@ static const struct format {
 
 static const struct format *format_of(const char *name)
 {
+	if (!*name)
+		return &formats[0];
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		if (!strcmp(formats[i].name, name))
 			return &formats[i];

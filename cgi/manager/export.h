@@ -4,7 +4,7 @@
 #include "cgi/manager/family.h"
 
 /*
- * A list as a file, whole, as the family's filters in the query have it: format=csv or json. stmt gives it as lists are given, rows and
+ * A list as a file, whole, as the family's filters in the query have it: format=csv (where there is none) or json. stmt gives it as lists are given, rows and
  * next, some thousand rows at a time, so that memory stays as it is however long it gets. columns: names, to a NULL, in their order.
  * A database that goes away meanwhile cannot be told by the status any more: CSV ends with a line INCOMPLETE, JSON without its bracket.
  */

@@ -1,4 +1,5 @@
 """Debian's Chromium, driven over the pages as a person would: by what is labelled, pressed and read."""
+import base64
 import contextlib
 import json
 import os
@@ -14,7 +15,7 @@ from selenium.webdriver.support.ui import Select
 
 PHONE, DESKTOP = (360, 740), (1280, 900)
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb")
+           "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1400,1200", "--force-color-profile=srgb")
 
 
 class Chrome:
@@ -59,6 +60,11 @@ class Chrome:
     @property
     def heading(self):
         return self.find("h1").text
+
+    def picture(self, size):
+        """What is seen of the page, as PNG."""
+        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
+        return base64.b64decode(self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})["data"])
 
     def answer(self):
         """(status, HTML as it was sent) of the page that is shown."""

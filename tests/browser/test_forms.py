@@ -15,6 +15,8 @@ FORMS = {
                    "grants-0-role": "crew"}, {"parameters-0-minimum": "many"}, {"description": "walks"}),
     "/commands/schedules": ({"name": "t-walk", "line": "/echo hello", "cron": "0 3 * * *", "user": "ada", "chat_id": "4001"}, {"cron": "0 25 * * *"},
                             {"cron": "0 4 * * *"}),
+    "/alert-hooks": ({"name": "t-walk", "chat_id": "4001", "rate": "60"}, {"rate": "0"}, {"rate": "30"}),
+    "/queues": ({"name": "t-walk", "concurrency": "2"}, {"concurrency": "0"}, {"concurrency": "3"}),
     "/administrators": ({"login": "ada", "people": "view"}, {"login": "nobody-of-that-name"}, {"people": "change"}),
 }
 
@@ -23,7 +25,8 @@ FORMS = {
 def nothing_stays(stack):
     yield
     stack.sql("DELETE FROM app_user WHERE login LIKE 't-%'; DELETE FROM user_group WHERE name LIKE 't-%'; DELETE FROM role WHERE name LIKE 't-%'; "
-              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM command WHERE name LIKE 't@_%' ESCAPE '@'; DELETE FROM schedule WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
+              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM command WHERE name LIKE 't@_%' ESCAPE '@'; DELETE FROM schedule WHERE name LIKE 't-%'; DELETE FROM hook WHERE name LIKE 't-%'; "
+              "DELETE FROM queue WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
               "DELETE FROM admin_permission WHERE user_id = (SELECT id FROM app_user WHERE login = 'ada')")
 
 

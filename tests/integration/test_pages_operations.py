@@ -120,6 +120,33 @@ def test_chat_is_not_allowed_and_allowed_again(stack, admin):
     assert events(stack, "chat 4001")[-2:] == ["changed", "changed"]
 
 
+def test_new_groups_wait_until_somebody_decides(stack, admin):
+    stack.sql("INSERT INTO chat (chat_id, type, title, allowed) VALUES (-1077, 'supergroup', 'Fresh', false)")
+    try:
+        assert "Fresh" in admin.get("/chats?state=undecided").main and "nobody has decided yet" in admin.get("/chats/-1077").main
+        assert "Allowed: Fresh" in admin.send(admin.get("/chats/-1077").form(), one="allow:-1077").flash
+        assert stack.count("chat", "chat_id = -1077 AND allowed AND decided_at IS NOT NULL") == 1 and "Fresh" not in admin.get("/chats?state=undecided").main
+        page = admin.get("/chats")
+        assert "not allowed at first" in page.main
+        assert "allowed at first from now on" in admin.send(page.form("policy"), one="allow:new").flash and stack.count("chat_policy", "allow_new") == 1
+        admin.send(admin.get("/chats").form("policy"), one="disallow:new")
+        assert stack.count("chat_policy", "allow_new") == 0 and events(stack, "chat new") == ["changed", "changed"]
+    finally:
+        stack.sql("UPDATE chat_policy SET allow_new = false; DELETE FROM chat WHERE chat_id = -1077")
+
+
+def test_new_group_waits_until_somebody_allows_it(stack, admin):
+    group = {"id": -3001, "type": "group", "title": "Newcomers"}
+    stack.post({"update_id": stack.number(), "message": {**stack.message(4001, "/mark early"), "chat": group}})
+    assert stack.wait(lambda: stack.count("chat", "chat_id = -3001") == 1)
+    assert "Newcomers group -3001 not allowed not decided yet" in admin.get("/chats?state=disallowed").main
+    page = admin.send(admin.get("/chats/-3001").form(), one="allow:-3001")
+    assert "nobody has decided yet" not in page.main
+    stack.post({"update_id": stack.number(), "message": {**stack.message(4001, "/mark late"), "chat": group}})
+    assert stack.wait(lambda: stack.marked() == ["late"]) and stack.settled()
+    stack.sql("DELETE FROM chat WHERE chat_id = -3001")
+
+
 def test_closed_chat_is_tried_again(stack, admin):
     say(stack, "/echo known")
     assert stack.settled()
@@ -143,7 +170,7 @@ def test_what_was_not_sent_is_sent_again_or_discarded(stack, admin):
     page = admin.get("/dead-letters")
     assert "a letter" in page.main and "Bad Request" in page.main and "another letter" not in admin.get("/dead-letters?op=edit").main
     page = admin.send(page.form("list"), action="again", id=[str(first), str(third)])
-    assert "Send these again?" in page.main and not stack.count("outbox")
+    assert "Send these again?" in page.main and not stack.count("outbox", "text = 'a letter'")
     page = admin.send(page.form())
     assert "1 are sent again" in page.flash and "1 stay" in page.flash
     assert stack.wait(lambda: any(m.get("text") == "a letter" for m in stack.sim.messages(4001)))

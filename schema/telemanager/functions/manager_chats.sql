@@ -5,10 +5,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM page_begin(p_visit);
 	RETURN page_list(p, $q$ h.chat_id::text AS id, coalesce(nullif(h.title, ''), (SELECT user_name(a.user_id) FROM telegram_account a WHERE a.telegram_id = h.chat_id), h.chat_id::text) AS name,
-			jsonb_build_object(h.type, true) AS is, h.allowed, h.blocked_at IS NOT NULL AS blocked, h.migrated_to IS NOT NULL AS migrated, page_time(h.created_at) AS created $q$,
+			jsonb_build_object(h.type, true) AS is, h.allowed, h.blocked_at IS NOT NULL AS blocked, h.migrated_to IS NOT NULL AS migrated, h.type <> 'private' AND h.decided_at IS NULL AS undecided, page_time(h.created_at) AS created $q$,
 		'chat h', '-created', '{"created": "h.created_at timestamptz, h.chat_id bigint"}',
 		$q$ {"search": "(' ' || lower(h.title)) LIKE page_search($1 ->> 'search') OR h.chat_id = number_of($1 ->> 'search')", "type": "h.type = $1 ->> 'type'",
-			"state": "CASE $1 ->> 'state' WHEN 'allowed' THEN h.allowed WHEN 'disallowed' THEN NOT h.allowed WHEN 'blocked' THEN h.blocked_at IS NOT NULL END"} $q$);
+			"state": "CASE $1 ->> 'state' WHEN 'allowed' THEN h.allowed WHEN 'disallowed' THEN NOT h.allowed WHEN 'blocked' THEN h.blocked_at IS NOT NULL WHEN 'undecided' THEN h.type <> 'private' AND h.decided_at IS NULL END"} $q$)
+		|| jsonb_build_object('allow_new', (SELECT y.allow_new FROM chat_policy y));
 END $$;
 COMMENT ON FUNCTION manager_chats(jsonb, jsonb) IS 'List of chats, the newest first';
 
@@ -23,7 +24,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	RETURN jsonb_build_object('id', h.chat_id::text, 'kind', 'chat', 'name', coalesce(nullif(h.title, ''), (SELECT user_name(a.user_id) FROM telegram_account a WHERE a.telegram_id = h.chat_id), h.chat_id::text),
-		'is', jsonb_build_object(h.type, true), 'allowed', h.allowed, 'blocked', page_second(h.blocked_at), 'migrated_to', h.migrated_to::text, 'created', page_second(h.created_at),
+		'is', jsonb_build_object(h.type, true), 'allowed', h.allowed, 'blocked', page_second(h.blocked_at), 'migrated_to', h.migrated_to::text, 'created', page_second(h.created_at), 'undecided', h.type <> 'private' AND h.decided_at IS NULL, 'decided', page_second(h.decided_at),
 		'person', (SELECT jsonb_build_object('id', a.user_id, 'name', user_name(a.user_id)) FROM telegram_account a WHERE a.telegram_id = h.chat_id),
 		'open', (SELECT page_count(count(*)) FROM (SELECT FROM task t WHERE t.chat_id = h.chat_id LIMIT 1001) x),
 		'messages', (SELECT page_count(count(*)) FROM (SELECT FROM outbox o WHERE o.chat_id = h.chat_id AND o.wanted_version > o.sent_version LIMIT 1001) x),
@@ -45,8 +46,15 @@ BEGIN
 		RETURN jsonb_build_object('objects', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', x.chat_id::text, 'name', coalesce(nullif(x.title, ''), x.chat_id::text), 'note', x.chat_id::text) ORDER BY x.chat_id), '[]')
 			FROM chat x WHERE x.chat_id = ANY (ids)));
 	END IF;
-	FOR h IN SELECT * FROM chat x WHERE x.chat_id = ANY (ids) AND CASE act WHEN 'allow' THEN NOT x.allowed WHEN 'disallow' THEN x.allowed ELSE x.blocked_at IS NOT NULL END ORDER BY x.chat_id FOR UPDATE LOOP
-		UPDATE chat x SET allowed = CASE act WHEN 'allow' THEN true WHEN 'disallow' THEN false ELSE x.allowed END, blocked_at = CASE WHEN act <> 'reopen' THEN x.blocked_at END WHERE x.chat_id = h.chat_id;
+	IF p -> 'ids' ? 'new' AND act <> 'reopen' THEN
+		UPDATE chat_policy y SET allow_new = (act = 'allow') WHERE y.allow_new <> (act = 'allow');
+		IF FOUND THEN
+			PERFORM page_record(p_visit, 'changed', 'chat new', jsonb_build_object('allowed', act <> 'allow'), jsonb_build_object('allowed', act = 'allow'));
+		END IF;
+		RETURN jsonb_build_object('flash', 'chats_new', 'done', jsonb_build_object('allowed', act = 'allow'));
+	END IF;
+	FOR h IN SELECT * FROM chat x WHERE x.chat_id = ANY (ids) AND CASE act WHEN 'allow' THEN NOT x.allowed OR (x.type <> 'private' AND x.decided_at IS NULL) WHEN 'disallow' THEN x.allowed ELSE x.blocked_at IS NOT NULL END ORDER BY x.chat_id FOR UPDATE LOOP
+		UPDATE chat x SET decided_at = CASE act WHEN 'reopen' THEN x.decided_at ELSE now() END, allowed = CASE act WHEN 'allow' THEN true WHEN 'disallow' THEN false ELSE x.allowed END, blocked_at = CASE WHEN act <> 'reopen' THEN x.blocked_at END WHERE x.chat_id = h.chat_id;
 		PERFORM page_record(p_visit, 'changed', 'chat ' || h.chat_id, jsonb_build_object('allowed', h.allowed, 'blocked', h.blocked_at IS NOT NULL),
 			jsonb_build_object('allowed', CASE act WHEN 'allow' THEN true WHEN 'disallow' THEN false ELSE h.allowed END, 'blocked', h.blocked_at IS NOT NULL AND act <> 'reopen'));
 		done := done || coalesce(nullif(h.title, ''), h.chat_id::text);

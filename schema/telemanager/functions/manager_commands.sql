@@ -265,6 +265,7 @@ BEGIN
 	RETURN jsonb_build_object('id', c.id, 'version', c.version, 'kind', 'command', 'name', c.name, 'refused', refused, 'depends',
 		page_depends('grants_end', (SELECT count(*) FROM role_command x WHERE x.command_id = c.id))
 		|| page_depends('schedules_end', (SELECT count(*) FROM schedule s WHERE s.command_id = c.id))
+		|| page_depends('buttons_end', (SELECT count(*) FROM hook_button b WHERE b.command_id = c.id))
 		|| page_depends('pending_end', (SELECT count(*) FROM pending x WHERE x.command_id = c.id))
 		|| page_depends('tasks_unfinished', (SELECT count(*) FROM (SELECT FROM task t WHERE t.command_id = c.id AND NOT t.internal LIMIT 1001) n))
 		|| page_depends('history_stays', (SELECT count(*) FROM (SELECT FROM task_history h WHERE h.command_id = c.id LIMIT 1001) n)));

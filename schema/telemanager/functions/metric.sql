@@ -101,7 +101,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enabl
 		SELECT o.op, count(*) AS rows, min(o.created_at) FILTER (WHERE o.wanted_version = 1) AS since
 		FROM (SELECT op, created_at, wanted_version FROM outbox WHERE wanted_version > sent_version ORDER BY id LIMIT 20000) o GROUP BY 1
 	), alive AS MATERIALIZED (
-		SELECT e.id, e.name, e.queues, e.slots FROM engine e WHERE e.lease_until > now()
+		SELECT e.id, e.name, e.queues, e.slots, e.paused_at FROM engine e WHERE e.lease_until > now()
 	), unsealed AS MATERIALIZED (
 		SELECT count(*) AS events, min(a.at) AS since FROM (SELECT at FROM audit_event
 			WHERE xid >= coalesce((SELECT to_xid FROM audit_seal ORDER BY seq DESC LIMIT 1), '0') ORDER BY xid, id LIMIT 10000) a
@@ -112,7 +112,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enabl
 		coalesce(extract(epoch FROM now() - w.since), 0)
 	FROM (SELECT q.name AS queue, 'queued' AS state FROM queue q) always FULL JOIN work w USING (queue, state)
 	UNION ALL SELECT 'teleops_queue_engines', metric_label('queue', q.name), coalesce(s.engines, 0)
-	FROM queue q LEFT JOIN (SELECT n.name, count(DISTINCT a.id) AS engines FROM alive a CROSS JOIN unnest(a.queues) AS n(name) GROUP BY 1) s USING (name)
+	FROM queue q LEFT JOIN (SELECT n.name, count(DISTINCT a.id) AS engines FROM alive a CROSS JOIN unnest(a.queues) AS n(name) WHERE a.paused_at IS NULL GROUP BY 1) s USING (name)
 	UNION ALL SELECT 'teleops_engines', metric_label('state', s.state), count(e.id)
 	FROM unnest(ARRAY['alive', 'dead', 'stopped']) AS s(state)
 	LEFT JOIN engine e ON s.state = CASE WHEN e.lease_until > now() THEN 'alive' WHEN e.stopped_at IS NULL THEN 'dead' ELSE 'stopped' END GROUP BY s.state

@@ -44,7 +44,8 @@ LANGUAGE sql STABLE AS $$
 		'messages given up', (SELECT count(*) FROM outbox_dead),
 		'tasks', (SELECT coalesce(json_agg(json_build_object('queue', queue, 'state', state, 'tasks', n, 'oldest', oldest) ORDER BY queue, state), '[]')
 			FROM (SELECT queue, state, count(*) AS n, date_trunc('second', min(admitted_at)) AS oldest FROM task GROUP BY 1, 2) t),
-		'engines', (SELECT coalesce(json_agg(json_build_object('engine', name, 'alive', lease_until > now(), 'queues', array_to_string(queues, ' '),
+		'paused queues', (SELECT string_agg(q.name, ' ' ORDER BY q.name) FROM queue q WHERE q.paused_at IS NOT NULL),
+		'engines', (SELECT coalesce(json_agg(json_build_object('engine', name, 'alive', lease_until > now(), 'paused', paused_at IS NOT NULL, 'queues', array_to_string(queues, ' '),
 				'slots', slots, 'running', (SELECT count(*) FROM task t WHERE t.engine_id = e.id),
 				'since', date_trunc('second', coalesce(stopped_at, started_at))) ORDER BY name), '[]') FROM engine e),
 		'choices', (SELECT coalesce(json_agg(json_build_object('from', '/' || c.name, 'values', cardinality(l.items), 'made', date_trunc('second', l.made_at),
