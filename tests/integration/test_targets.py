@@ -1,5 +1,6 @@
 """One command on many engines: who is meant, the answer that is gathered, what fails, what is refused."""
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -57,6 +58,17 @@ def fleet4(stack):
 def gathered(stack, who=4001, timeout=60):
     assert stack.settled(timeout)
     return [a for a in stack.sim.answers(who) if a][-1]
+
+
+def test_what_is_applied_is_exported(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
+    done = stack.teleops("export")
+    fails = {c["name"]: c for c in json.loads(done.stdout)["commands"]}["fails"]
+    assert (fails["at_once"], fails["stop_after"], fails["parameters"][0]["type"]) == (1, 1, "target")
+    again = stack.teleops("apply", "-", "--dry-run", stdin=done.stdout)
+    assert again.returncode == 0 and "fails" not in again.stdout
+    for wrong, more in (("cannot be ordered", {"ordered": True}), ("at_once", {"at_once": 0})):
+        done = stack.teleops("apply", "-", stdin=json.dumps({"commands": [{"name": "wrong", "kind": "text", "template": "x", "parameters": [TARGET], **more}]}))
+        assert done.returncode != 0 and wrong in done.stderr
 
 
 def test_names_patterns_and_labels_and_one_message(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
