@@ -48,8 +48,9 @@ def fleet4(stack):
         {"name": "same", "args": ["lines", "{count}", "{ms}", "0"], "parameters": [TARGET, {"name": "count", "type": "integer", "default": 1},
                                                                                       {"name": "ms", "type": "integer", "default": 0}], **EXEC},
         {"name": "fails", "args": ["exit", "3"], "parameters": [TARGET], "at_once": 1, "stop_after": 1, **EXEC},
+        {"name": "slowly", "args": ["lines", "40", "100", "0"], "parameters": [TARGET], "at_once": 1, **EXEC},
         {"name": "careful", "kind": "text", "template": "on {on}", "dangerous": True, "parameters": [TARGET]}],
-        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "careful")),
+        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "slowly", "careful")),
                    {"role": "few", "command": "where", "constraints": {"on": ["env=staging"]}}]})
     with fleet(stack, {"web1": "env=staging,role=web", "web2": "env=staging,role=web", "web3": "env=prod,role=web", "db1": "env=prod"}) as engines:
         yield engines
@@ -125,6 +126,15 @@ def test_confirmation_binds_the_hosts_that_it_shows(stack, fleet4):  # pylint: d
         late.wait(30)
         stack.sql("DELETE FROM engine WHERE name = 'web9'")
     assert fleet4["web1"].poll() is None
+
+
+def test_one_after_the_other_and_a_right_withdrawn_in_between(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
+    stack.sim.say(4001, "/slowly web*")
+    assert stack.wait(lambda: stack.count("task", "state = 'running'") == 1, 30)
+    assert stack.count("task", "parked = 'wave'") == 2
+    stack.sql("DELETE FROM role_command WHERE command_id = (SELECT id FROM command WHERE name = 'slowly')")
+    text = gathered(stack)
+    assert "1 done, 2 not" in text and text.count("refused, right withdrawn") == 2
 
 
 def test_cancel_ends_all(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument

@@ -133,7 +133,8 @@ BEGIN
 		now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = p.user_id AND t.queue = c.queue LIMIT 3600) n),
 		CASE WHEN c.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = p.chat_id AND t.command_id = c.id) THEN 'turn' ELSE '' END)
 	RETURNING id INTO made;
-	IF NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND c.queue = ANY (e.queues)) THEN
+	IF NOT EXISTS (SELECT FROM task t WHERE t.id = made AND t.parked = 'hosts')
+			AND NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND c.queue = ANY (e.queues)) THEN
 		PERFORM chat_say(p.chat_id, p.thread_id, say('unserved', jsonb_build_object('task', made, 'queue', c.queue)), NULL, p.message_id, p.update_id, NULL, NULL);
 	END IF;
 	DELETE FROM pending WHERE id = p.id;

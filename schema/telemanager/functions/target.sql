@@ -9,7 +9,7 @@ COMMENT ON FUNCTION glob_like(text) IS 'A pattern with * and ? as LIKE has it';
 
 CREATE OR REPLACE FUNCTION engine_matches(p_name text, p_labels text[], p_target text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT coalesce(bool_or(p_name LIKE glob_like(w.word)) FILTER (WHERE strpos(w.word, '=') = 0), true)
+	SELECT count(*) > 0 AND coalesce(bool_or(p_name LIKE glob_like(w.word)) FILTER (WHERE strpos(w.word, '=') = 0), true)
 		AND coalesce(bool_and(EXISTS (SELECT FROM unnest(p_labels) l WHERE l LIKE glob_like(w.word))) FILTER (WHERE strpos(w.word, '=') > 0), true)
 	FROM unnest(string_to_array(p_target, ',')) AS w(word) WHERE w.word <> ''
 $$;
