@@ -60,20 +60,42 @@ def test_by_hand(house):
     assert "Sign in" in house.run("curl -skL https://ops.example.org/").stdout
 
 
-def test_services_are_guarded_and_come_back(house):
-    for name in ("telebot", "telemanager", "teleengine", "telesender"):
-        assert house.run(f"systemctl is-active {name}").stdout.strip() == "active"
-    assert house.run("ps -o user= -C telebot.fcgi,telemanager.fcgi,telesender --no-headers | sort -u").stdout.split() == ["teleops+"] or \
-        "root" not in house.run("ps -o user= -C telebot.fcgi,telemanager.fcgi,telesender").stdout
-    before = house.run("systemctl show -p MainPID --value teleengine").stdout.strip()
-    # Stopped it gives no sign of life, and is ended and started again; killed it is started again at once.
+SERVICES = {"telebot": "teleops-bot", "telemanager": "teleops-manager", "teleengine": "teleops-engine", "telesender": "teleops-sender"}
+
+
+def main_pid(house, name):
+    return house.run(f"systemctl show -p MainPID --value {name}").stdout.strip()
+
+
+def wait_for_another(house, name, before):
+    house.wait(lambda: house.run(f"systemctl is-active {name}").stdout.strip() == "active" and main_pid(house, name) not in ("0", before), f"{name} is started again", 180)
+
+
+def test_each_program_is_its_own_user(house):
+    for name, user in SERVICES.items():
+        assert house.run(f"ps -o user:20= -p {main_pid(house, name)}").stdout.strip() == user, house.journal()
+
+
+def test_one_that_is_killed_or_hangs_is_started_again(house):
+    before = main_pid(house, "teleengine")
     house.run(f"kill -KILL {before}")
-    house.wait(lambda: house.run("systemctl show -p MainPID --value teleengine").stdout.strip() not in ("0", before), "the engine is started again")
+    wait_for_another(house, "teleengine", before)
     talk(house, "/uptime", "load average")
+    house.do("mkdir -p /run/systemd/system/teleengine.service.d\nprintf '[Service]\\nWatchdogSec=5\\n' > /run/systemd/system/teleengine.service.d/test.conf\n"
+             "systemctl daemon-reload\nsystemctl restart teleengine\n")
+    before = main_pid(house, "teleengine")
+    house.run(f"kill -STOP {before}")
+    wait_for_another(house, "teleengine", before)
+    talk(house, "/uptime", "load average")
+    house.do("rm -r /run/systemd/system/teleengine.service.d\nsystemctl daemon-reload\n")
+
+
+def test_all_stop_and_start_together(house):
     house.do("systemctl restart telebot telemanager telesender teleengine\n")
     talk(house, "/uptime", "load average")
     house.do("systemctl stop teleops.target\n")
-    assert house.run("systemctl is-active telebot.socket teleengine telesender telemanager").stdout.split() == ["inactive"] * 4
+    names = "telebot.socket telemanager.socket telebot telemanager teleengine telesender"
+    house.wait(lambda: set(house.run(f"systemctl is-active {names}").stdout.split()) == {"inactive"}, "everything has stopped")
     house.do("systemctl start teleops.target\n")
     talk(house, "/uptime", "load average")
 
@@ -93,3 +115,22 @@ def test_behind_nat(house):
 
 def test_nothing_secret_was_said(house):
     assert TOKEN not in house.said and TOKEN not in house.run("journalctl --no-pager -o cat").stdout
+
+
+def test_readme(house):
+    """Its short way is the long one's commands, and what it says of ./demo is so."""
+    with open(os.path.join(SOURCE, "README"), encoding="utf-8") as f:
+        readme = f.read()
+    written = " ".join(text for way in blocks().values() for _, text in way)
+    short = re.search(r"^Install$.*?((?:^    .*\n)+)", readme, re.M | re.S).group(1)
+    for command in re.split(r" && |\n", short):
+        if command.strip() and not command.strip().startswith("#"):
+            for word in command.replace("people.json", "/etc/teleops/people.json").replace("LOGIN", '"$LOGIN"').split():
+                assert word in written, command
+    tried = ["./demo --help", "./demo", ". .demo/demo.env", "$DEMO_BIN/teleops status"]
+    assert all(command in readme for command in tried)
+    house.run("systemctl stop teleops.target nginx")
+    house.simulator.kill()
+    tried[1] = "./demo --detach"
+    done = house.run(" && ".join(tried) + " && ./demo --stop", 1800)
+    assert done.returncode == 0, done.stdout[-4000:]

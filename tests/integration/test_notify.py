@@ -62,9 +62,16 @@ class Supervisor:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-@pytest.fixture(params=[False, True], ids=["path", "abstract"])
-def supervisor(request):
-    s = Supervisor(request.param)
+@pytest.fixture
+def supervisor():
+    s = Supervisor()
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def abstract():
+    s = Supervisor(abstract=True)
     yield s
     s.stop()
 
@@ -76,6 +83,13 @@ def test_ready_then_stopping(supervisor, name):
     supervisor.program.send_signal(signal.SIGTERM)
     assert supervisor.hears() == "STOPPING=1"
     assert supervisor.program.wait(LONG_S) == 0
+
+
+def test_socket_without_a_path(abstract):
+    abstract.start("telesender")
+    assert abstract.hears() == "READY=1"
+    abstract.program.send_signal(signal.SIGTERM)
+    assert abstract.hears() == "STOPPING=1"
 
 
 @pytest.mark.parametrize("name", GUARDED)
