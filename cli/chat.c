@@ -5,22 +5,11 @@
 #include "cli/show.h"
 #include "cli/verb.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 
 int verb_chat_list(const struct call *c)
 {
-	PGconn *conn = pg_open(c->conf->database, "database");
-	PGresult *res = conn ? pg_run(conn, "chats", "SELECT config_chats()", 0, NULL) : NULL;
-	struct json_object *all = res ? json_tokener_parse(PQgetvalue(res, 0, 0)) : NULL;
-	bool good = all != NULL;
-
-	if (good)
-		show(all, c->json);
-	json_object_put(all);
-	PQclear(res);
-	PQfinish(conn);
-	return good ? EXIT_DONE : EXIT_FAILED;
+	return show_what_is(c, "chats", "SELECT config_chats()");
 }
 
 static int decide(const struct call *c, const char *allowed)

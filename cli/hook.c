@@ -92,15 +92,5 @@ int verb_hook_delete(const struct call *c)
 
 int verb_hook_list(const struct call *c)
 {
-	PGconn *conn = pg_open(c->conf->database, "database");
-	PGresult *res = conn ? pg_run(conn, "hooks", "SELECT config_hooks()", 0, NULL) : NULL;
-	struct json_object *all = res ? json_tokener_parse(PQgetvalue(res, 0, 0)) : NULL;
-	bool good = all != NULL;
-
-	if (good)
-		show(all, c->json);
-	json_object_put(all);
-	PQclear(res);
-	PQfinish(conn);
-	return good ? EXIT_DONE : EXIT_FAILED;
+	return show_what_is(c, "hooks", "SELECT config_hooks()");
 }

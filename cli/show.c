@@ -1,5 +1,8 @@
 #include "cli/show.h"
 
+#include "cli/pg.h"
+#include "cli/verb.h"
+
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,4 +120,19 @@ void show_json(struct json_object *o)
 void show(struct json_object *o, bool as_json)
 {
 	(as_json ? show_json : show_plain)(o);
+}
+
+int show_what_is(const struct call *c, const char *about, const char *sql)
+{
+	PGconn *conn = pg_open(c->conf->database, "database");
+	PGresult *res = conn ? pg_run(conn, about, sql, 0, NULL) : NULL;
+	struct json_object *all = res ? json_tokener_parse(PQgetvalue(res, 0, 0)) : NULL;
+	int status = all ? EXIT_DONE : EXIT_FAILED;
+
+	if (all)
+		show(all, c->json);
+	json_object_put(all);
+	PQclear(res);
+	PQfinish(conn);
+	return status;
 }
