@@ -51,7 +51,7 @@ struct engine {
 	struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
 	int runner;
 	char name[64];
-	struct tele_array queues, programs;
+	struct tele_array queues, programs, labels;
 	long long id, epoch; /* epoch 0: not registered */
 	unsigned resumed;    /* connection on which the claims were last compared */
 	enum op op;
@@ -411,7 +411,7 @@ static enum tele_err send_start(struct engine *e)
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	e->extend_sent = ev_now(e->loop);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_START,
-	    (const char *[]){e->name, boot, pid, tele_array_text(&e->queues), slots, tele_array_text(&e->programs)});
+	    (const char *[]){e->name, boot, pid, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
 }
 
 static enum tele_err send_ids(struct engine *e, enum tele_stmt stmt, struct tele_array *third)
@@ -431,7 +431,7 @@ static enum tele_err send_describe(struct engine *e)
 	snprintf(epoch, sizeof epoch, "%lld", e->epoch);
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_DESCRIBE,
-	    (const char *[]){id, epoch, tele_array_text(&e->queues), slots, tele_array_text(&e->programs)});
+	    (const char *[]){id, epoch, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
 }
 
 static enum tele_err send_janitor(struct engine *e)
@@ -797,13 +797,19 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 	e->stopping = true;
 }
 
-static void add_queues(struct engine *e)
+static void add_list(struct tele_array *to, const char *commas)
 {
-	char *list = strdup(e->conf->queues), *save = NULL;
+	char *list = commas ? strdup(commas) : NULL, *save = NULL;
 
 	for (char *q = list ? strtok_r(list, ", ", &save) : NULL; q; q = strtok_r(NULL, ", ", &save))
-		tele_array_str(&e->queues, q);
+		tele_array_str(to, q);
 	free(list);
+}
+
+static void add_lists(struct engine *e)
+{
+	add_list(&e->queues, e->conf->queues);
+	add_list(&e->labels, e->conf->engine_labels);
 }
 
 static void add_programs(struct engine *e)
@@ -856,8 +862,9 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	*e->conf = fresh;
 	load_keys(e);
 	tele_array_reset(&e->queues);
+	tele_array_reset(&e->labels);
 	tele_array_reset(&e->programs);
-	add_queues(e);
+	add_lists(e);
 	add_programs(e);
 	e->tick.repeat = tick_s(e->conf);
 	ev_timer_again(loop, &e->tick);
@@ -872,7 +879,7 @@ static void set_up(struct engine *e)
 		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
 	else
 		gethostname(e->name, sizeof e->name - 1);
-	add_queues(e);
+	add_lists(e);
 	add_programs(e);
 	e->out_last = &e->out;
 	ev_io_init(&e->db_io, on_nothing, -1, 0);
@@ -914,6 +921,7 @@ static void tear_down(struct engine *e)
 	free(e->waiting);
 	drop_results(e, (size_t)-1);
 	tele_array_release(&e->queues);
+	tele_array_release(&e->labels);
 	tele_array_release(&e->programs);
 	tele_schedule_release(&e->lines);
 	tele_db_free(e->db);

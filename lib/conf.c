@@ -48,6 +48,7 @@ static const struct setting settings[] = {
     {"schema_dir", STRING, AT(schema_dir), TELE_DATADIR "/schema", 0, 0, "migrations that teleops migrate applies"},
     {"template_dir", STRING, AT(template_dir), TELE_DATADIR "/templates", 0, 0, "templates of pages"},
     {"queues", STRING, AT(queues), "default", 0, 0, "queues this engine serves, separated by commas"},
+    {"engine_labels", STRING, AT(engine_labels), "", 0, 0, "what targets may ask of this engine, as env=staging,role=web"},
     {"engine_name", STRING, AT(engine_name), NULL, 0, 0, "this engine's name; the host's name if not set"},
     {"engine_user", STRING, AT(engine_user), "teleops-engine", 0, 0, "system user that the engine becomes after it has forked its runner"},
     {"command_user", STRING, AT(command_user), "teleops-cmd", 0, 0, "system user that commands run as, unless a policy names another"},

@@ -34,6 +34,7 @@ struct tele_conf {
 	char *schema_dir;     /* migrations */
 	char *template_dir;   /* pages */
 	char *queues;         /* comma-separated */
+	char *engine_labels;  /* comma-separated key=value */
 	char *engine_name;    /* NULL: the host's name */
 	char *engine_user;    /* whom the engine becomes once its runner is forked */
 	char *command_user;   /* whom commands run as, unless a policy says otherwise */

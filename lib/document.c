@@ -100,6 +100,8 @@ static const struct key command_keys[] = {
     {"dangerous", BOOLEAN, false, 0, 0, NULL, "false", "shows what would run and asks whether it should"},
     {"approvals", INTEGER, false, 0, 10, NULL, "0", "how many others must approve a run"},
     {"approvers", TEXT, false, 1, 64, NULL, "none", "name of the role whose members may approve"},
+    {"at_once", INTEGER, false, 1, 1000, NULL, "10", "with a target: on how many engines it runs at the same time"},
+    {"stop_after", INTEGER, false, 1, 1000, NULL, "", "with a target: after so many failures no further engine begins"},
     {"answer", TEXT, false, 1, 16, NULL, "\"chat\"", "where results go: chat; private: to the person alone, wherever they asked"},
     {"enabled", BOOLEAN, false, 0, 0, NULL, "true", "false: nobody can run it"},
     {0},
@@ -458,8 +460,8 @@ static void check_own_keys(struct check *c, const char *path, const struct tele_
 
 static void check_parameter(struct check *c, const char *path, struct json_object *o, bool *optional_before)
 {
-	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", "duration", "date", "pattern", "user", NULL};
-	static const char *const later[] = {"file", "target", NULL};
+	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", "duration", "date", "pattern", "user", "target", NULL};
+	static const char *const later[] = {"file", NULL};
 	bool required = is_true(o, "required"), known = false;
 	struct tele_parameter p;
 
@@ -470,7 +472,7 @@ static void check_parameter(struct check *c, const char *path, struct json_objec
 		if (!strcmp(later[i], p.type))
 			complain(c, path, "type", "%s is not available yet", p.type);
 	if (!known && *p.type)
-		complain(c, path, "type", "must be one of text, integer, number, boolean, choice, duration, date, pattern, user");
+		complain(c, path, "type", "must be one of text, integer, number, boolean, choice, duration, date, pattern, user, target");
 	if (required && *optional_before)
 		complain(c, path, "required", "a required parameter cannot come after one that may be left out");
 	*optional_before |= !required;

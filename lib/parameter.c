@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SHOWN = 60, CHOICES_SHOWN = 20, USER_MOST = 64 };
+enum { SHOWN = 60, CHOICES_SHOWN = 20, USER_MOST = 64, TARGET_MOST = 200 };
 
 const char tele_parameter_mask[] = "•••";
 
@@ -264,6 +264,20 @@ static enum tele_err check_user(const struct tele_parameter *p, const char *valu
 	return TELE_INVALID;
 }
 
+/* Which engines it means is the database's to say. */
+static enum tele_err check_target(const struct tele_parameter *p, const char *value, struct tele_buf *out)
+{
+	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._*?=,-");
+
+	(void)p;
+	if (n && n <= TARGET_MOST && !value[n]) {
+		tele_buf_str(out, value);
+		return TELE_OK;
+	}
+	tele_buf_str(out, "an engine: its name, a pattern as web*, or labels as env=staging");
+	return TELE_INVALID;
+}
+
 static const struct {
 	const char *type;
 	enum tele_err (*check)(const struct tele_parameter *p, const char *value, struct tele_buf *out);
@@ -272,6 +286,7 @@ static const struct {
     {"text", check_text, NULL},     {"integer", check_integer, NULL},   {"number", check_number, NULL},
     {"boolean", check_boolean, NULL}, {"choice", check_choice, NULL},   {"duration", check_duration, NULL},
     {"date", check_date, "date"},   {"pattern", check_pattern, NULL},   {"user", check_user, "user"},
+    {"target", check_target, "target"},
 };
 
 enum { TYPES = sizeof types / sizeof *types };

@@ -21,10 +21,10 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
     [TELE_STMT_UPDATE_REJECT] = {"update_reject", "SELECT update_reject($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_NOTIFY] = {"notify", "SELECT pg_notify(c, '') FROM unnest($1::text[]) AS c", 1},
     [TELE_STMT_ENGINE_START] = {"engine_start",
-	"SELECT engine_id, epoch, wait_ms FROM engine_start($1::text, $2::text, $3::integer, $4::text[], $5::integer, $6::text[])", 6},
+	"SELECT engine_id, epoch, wait_ms FROM engine_start($1::text, $2::text, $3::integer, $4::text[], $5::integer, $6::text[], $7::text[])", 7},
     [TELE_STMT_ENGINE_STOP] = {"engine_stop", "SELECT engine_stop($1::bigint, $2::bigint)", 2},
     [TELE_STMT_ENGINE_RESUME] = {"engine_resume", "SELECT engine_resume($1::bigint, $2::bigint, $3::bigint[])", 3},
-    [TELE_STMT_ENGINE_DESCRIBE] = {"engine_describe", "SELECT engine_describe($1::bigint, $2::bigint, $3::text[], $4::integer, $5::text[])", 5},
+    [TELE_STMT_ENGINE_DESCRIBE] = {"engine_describe", "SELECT engine_describe($1::bigint, $2::bigint, $3::text[], $4::integer, $5::text[], $6::text[])", 6},
     [TELE_STMT_ENGINE_STEP] = {"engine_step",
 	"SELECT what, task_id, attempt, kind, command, program, argv_template, template, args, timeout_s, grace_s, output_limit,"
 	" idempotent, logged, long_running, line, login, person, telegram_id, chat_id, thread_id, message_id, update_id,"

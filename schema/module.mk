@@ -27,6 +27,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0022-operations.sql \
 	schema/telemanager/0023-kinds.sql \
 	schema/telemanager/0024-groups.sql \
+	schema/telemanager/0025-targets.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -69,6 +70,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/rights.sql \
 	schema/telemanager/functions/schedule.sql \
 	schema/telemanager/functions/sender.sql \
+	schema/telemanager/functions/target.sql \
 	schema/telemanager/functions/tasks.sql \
 	schema/telemanager/functions/text.sql \
 	schema/telemanager/functions/timeline.sql

@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	tests/unit/test_metric \
 	tests/unit/test_mustache_spec \
 	tests/unit/test_outbox \
+	tests/unit/test_chart \
 	tests/unit/test_pages \
 	tests/unit/test_parameter \
 	tests/unit/test_pattern \
@@ -88,6 +89,10 @@ tests_unit_test_metric_LDADD = $(UNIT_LDADD)
 tests_unit_test_outbox_SOURCES = tests/unit/test_outbox.c
 tests_unit_test_outbox_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_outbox_LDADD = $(UNIT_LDADD)
+tests_unit_test_chart_SOURCES = tests/unit/test_chart.c cgi/manager/chart.c cgi/manager/export.c cgi/manager/list.c cgi/manager/page.c cgi/manager/parts.c \
+	cgi/manager/request.c
+tests_unit_test_chart_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_chart_LDADD = $(UNIT_LDADD)
 tests_unit_test_pages_SOURCES = tests/unit/test_pages.c
 tests_unit_test_pages_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pages_LDADD = $(UNIT_LDADD)

@@ -47,6 +47,8 @@ static const struct field fields[] = {
     {"approvals", FIELD_NUMBER, 0, 0},
     {"approvers", FIELD_CHOICE, 0, 0},
     {"answer", FIELD_CHOICE, 0, 0},
+    {"at_once", FIELD_NUMBER, 0, 0},
+    {"stop_after", FIELD_NUMBER, 0, 0},
     {NULL},
 };
 static const struct field parameter_fields[] = {

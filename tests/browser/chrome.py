@@ -68,6 +68,14 @@ class Chrome:
 
     def answer(self):
         """(status, HTML as it was sent) of the page that is shown."""
+        try:
+            return self.received()
+        except WebDriverException:
+            # Chromium keeps what was sent for a while only, and a busy machine may be later than that.
+            self.driver.refresh()
+            return self.received()
+
+    def received(self):
         found = None
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]

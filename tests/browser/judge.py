@@ -8,7 +8,6 @@ import subprocess
 from chrome import DESKTOP, PHONE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FILES = ("package.json", "package-lock.json", "validate.js")
 AXE = """
 const done = arguments[arguments.length - 1];
 axe.run(document, arguments[0]).then(r => done(r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html.slice(0, 200) + " " + n.failureSummary))), e => done([String(e)]));
@@ -25,9 +24,8 @@ def install(directory):
     if not (os.path.exists(kept) and filecmp.cmp(kept, os.path.join(HERE, "package-lock.json"), shallow=False)):
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
-        for name in FILES[:1]:
+        for name in ("package.json", "package-lock.json"):
             shutil.copy(os.path.join(HERE, name), directory)
-        shutil.copy(os.path.join(HERE, "package-lock.json"), os.path.join(directory, "package-lock.json"))
         try:
             subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=directory, check=True, stdin=subprocess.DEVNULL)
         except BaseException:

@@ -25,8 +25,8 @@ FORMS = {
 def nothing_stays(stack):
     yield
     stack.sql("DELETE FROM app_user WHERE login LIKE 't-%'; DELETE FROM user_group WHERE name LIKE 't-%'; DELETE FROM role WHERE name LIKE 't-%'; "
-              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM command WHERE name LIKE 't@_%' ESCAPE '@'; DELETE FROM schedule WHERE name LIKE 't-%'; DELETE FROM hook WHERE name LIKE 't-%'; "
-              "DELETE FROM queue WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
+              "DELETE FROM organization WHERE name LIKE 't-%'; DELETE FROM command WHERE name LIKE 't@_%' ESCAPE '@'; "
+              "DELETE FROM schedule WHERE name LIKE 't-%'; DELETE FROM hook WHERE name LIKE 't-%'; DELETE FROM queue WHERE name LIKE 't-%'; DELETE FROM invite WHERE note = 't-walk'; "
               "DELETE FROM admin_permission WHERE user_id = (SELECT id FROM app_user WHERE login = 'ada')")
 
 
@@ -62,7 +62,7 @@ def test_form(anyhow, judge, path):
     made = c.path
     if not any(c.has(f'[name="{name}"][readonly]') for name in wrong):
         c.fill(wrong).press("#save")
-        refused(c, judge, wrong, right)
+        assert all(c.error(name) and c.value(name) == value for name, value in wrong.items())
         c.fill({name: right[name] for name in wrong})
     c.fill(change).press("#save")
     assert c.path == made and "was saved" in c.find("#flash").text and c.has("#flash ins")

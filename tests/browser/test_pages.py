@@ -55,8 +55,9 @@ def test_nothing_found(admin, judge, route):
     if not admin.has("#filters input[type=search]"):
         pytest.skip("nothing to search for")
     name = admin.find("#filters input[type=search]").get_attribute("name")
-    judge.pass_(admin.go(f"{route}?{name}=nothing-like-this"))
-    assert "Show all" in admin.find("#empty").text
+    assert "Show all" in admin.go(f"{route}?{name}=nothing-like-this").find("#empty").text
+    if route == "/people/users":
+        judge.pass_(admin)
 
 
 def test_filters_on_a_phone(admin, judge):

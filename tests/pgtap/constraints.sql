@@ -170,6 +170,10 @@ INSERT INTO refusal (by, statement) VALUES
 	('chat_policy_one_check', $$INSERT INTO chat_policy (one) VALUES (false)$$),
 	('chat_policy_pkey', $$INSERT INTO chat_policy (one) VALUES (true)$$),
 	('command_answer_check', $$UPDATE command SET answer = 'nowhere'$$),
+	('command_at_once_check', $$UPDATE command SET at_once = 0$$),
+	('command_stop_after_check', $$UPDATE command SET stop_after = 0$$),
+	('command_parameter_target', $$INSERT INTO command_parameter (command_id, position, name, type)
+		SELECT c.id, 8 + n, 'x' || n, 'target' FROM command c, generate_series(1, 2) n$$),
 	('chat_type_check', $$INSERT INTO chat (chat_id, type) VALUES (1, 'secret')$$),
 	-- work
 	('engine_name_key', $$INSERT INTO engine (name) VALUES ('one')$$),
@@ -179,6 +183,7 @@ INSERT INTO refusal (by, statement) VALUES
 	('task_check', $$INSERT INTO task (queue, engine_id, epoch, command_id, user_id, telegram_id, chat_id) VALUES ('default', 1, 1, 1, 1, 1, 1)$$),
 	('task_check1', $$INSERT INTO task (state, queue, engine_id, command_id, user_id, telegram_id, chat_id) VALUES ('running', 'default', 1, 1, 1, 1, 1)$$),
 	('task_parked_check', $$UPDATE task SET parked = 'forever'$$),
+	('task_host', $$UPDATE task SET host = 'web1'$$),
 	('task_transition_pkey', $$INSERT INTO task_transition SELECT * FROM task_transition$$),
 	('task_history_state_check', $$UPDATE task_history SET state = 'running'$$),
 	('task_history_pkey', $$INSERT INTO task_history SELECT * FROM task_history$$),

@@ -54,3 +54,12 @@ def people(cluster):
 ])
 def test_people_are_found(cluster, people, text, login):
     assert cluster.sql("SELECT person_find(%s)", (text,)) == [(login,)]
+
+
+@pytest.mark.parametrize("target, meant", [
+    ("web1", True), ("web2", False), ("web*", True), ("web?", True), ("web", False), ("WEB1", False), ("*", True), ("db1,web1", True), ("db1,db2", False),
+    ("env=staging", True), ("env=prod", False), ("env=stag*", True), ("env=staging,role=web", True), ("env=staging,role=db", False),
+    ("web*,env=staging", True), ("web*,env=prod", False), ("db*,env=staging", False), ("web_", False), ("web%", False), (",", False),
+])
+def test_targets_mean_one_of_the_names_and_all_of_the_labels(cluster, target, meant):
+    assert cluster.sql("SELECT engine_matches('web1', '{env=staging,role=web}', %s)", (target,)) == [(meant,)]

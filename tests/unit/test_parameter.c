@@ -168,6 +168,24 @@ static void patterns(void **state)
 	tele_buf_release(&why);
 }
 
+static void targets(void **state)
+{
+	const struct tele_parameter p = {.type = "target"};
+	char longest[202];
+
+	memset(longest, 'x', sizeof longest);
+	longest[200] = '\0';
+	expect(&p, "web1", "web1");
+	expect(&p, "Web*,db?,env=staging", "Web*,db?,env=staging");
+	expect(&p, longest, longest);
+	longest[200] = 'x';
+	longest[201] = '\0';
+	static const char *const bad[] = {"", "a b", "web%", "wéb", "web;x"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		expect_bad(&p, bad[i], "an engine: its name, a pattern as web*, or labels as env=staging");
+	expect_bad(&p, longest, "an engine: its name, a pattern as web*, or labels as env=staging");
+}
+
 static void people(void **state)
 {
 	const struct tele_parameter p = {.type = "user"};
@@ -269,6 +287,7 @@ int main(void)
 	    cmocka_unit_test(dates),
 	    cmocka_unit_test(patterns),
 	    cmocka_unit_test(people),
+	    cmocka_unit_test(targets),
 	    cmocka_unit_test(yes_and_no),
 	    cmocka_unit_test(a_type_of_the_future_lets_nothing_pass),
 	    cmocka_unit_test(arguments_say_what_the_database_must_resolve),

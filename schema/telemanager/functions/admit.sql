@@ -243,7 +243,9 @@ BEGIN
 
 	-- Queues that nobody serves just now: the task waits, and its chat is told so.
 	SELECT array_agg(q.queue) INTO unserved
-	FROM (SELECT DISTINCT r.queue FROM unnest(rows) r WHERE r.outcome = 'task') q
+	FROM (SELECT DISTINCT r.queue FROM unnest(rows) r WHERE r.outcome = 'task'
+		-- A target's engines have queues of their own.
+		AND NOT r.args @? 'strict $.* ? (@.type() == "array")') q
 	WHERE NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND q.queue = ANY (e.queues));
 
 	-- Rows that speak in a chat, or take their turn in it, hold the chat; in id order, so that batches cannot wait for each other in a circle.

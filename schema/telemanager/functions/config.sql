@@ -48,7 +48,7 @@ LANGUAGE sql STABLE AS $$
 		'args', to_jsonb(c.args), 'template', c.template, 'connection', c.connection, 'statement', c.statement, 'writes', c.writes, 'row_limit', c.row_limit,
 		'method', c.method, 'path', c.path, 'headers', c.headers, 'body', coalesce(c.body, 'null'), 'expect', to_jsonb(c.expect), 'pointer', c.pointer, 'enabled', c.enabled, 'logged', c.logged, 'long_running', c.long_running,
 		'idempotent', c.idempotent, 'ordered', c.ordered, 'interactive', c.interactive, 'dangerous', c.dangerous,
-		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'answer', c.answer, 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
+		'approvals', c.approvals, 'approvers', (SELECT r.name FROM role r WHERE r.id = c.approver_role_id), 'answer', c.answer, 'at_once', c.at_once, 'stop_after', c.stop_after, 'max_attempts', c.max_attempts, 'timeout_s', c.timeout_s, 'grace_s', c.grace_s,
 		'output_limit', c.output_limit, 'priority', c.priority, 'concurrency', c.concurrency, 'queue', c.queue,
 		'parameters', coalesce((SELECT jsonb_agg(jsonb_build_object('name', p.name, 'type', p.type, 'required', p.required, 'default', p.default_value,
 			'minimum', config_limit(p.type, p.minimum), 'maximum', config_limit(p.type, p.maximum), 'choices', coalesce(to_jsonb(p.choices), '[]'),
@@ -81,7 +81,7 @@ LANGUAGE sql IMMUTABLE AS $$
 		"locale": "en", "timezone": "UTC"}'
 	WHEN 'command' THEN '{"description": "", "descriptions": {}, "detail": "", "program": "", "args": [], "template": "",
 		"connection": "", "statement": "", "writes": false, "row_limit": 1000, "method": "GET", "path": "", "headers": {}, "body": null, "expect": [], "pointer": "", "enabled": true, "logged": true,
-		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null, "answer": "chat",
+		"long_running": false, "idempotent": false, "ordered": false, "interactive": false, "dangerous": false, "approvals": 0, "approvers": null, "answer": "chat", "at_once": 10, "stop_after": null,
 		 "max_attempts": 3, "timeout_s": 60, "grace_s": 5, "output_limit": 262144,
 		"priority": 0, "concurrency": null, "queue": "default", "parameters": []}'
 	WHEN 'parameter' THEN '{"required": false, "default": null, "minimum": null, "maximum": null, "choices": [], "choices_from": null, "every_s": 300,
@@ -257,10 +257,10 @@ DECLARE
 BEGIN
 	INSERT INTO queue (name) VALUES (p ->> 'queue') ON CONFLICT DO NOTHING;
 	INSERT INTO command AS c (name, description, descriptions, detail, kind, program, args, template, connection, statement, writes,
-		row_limit, method, path, headers, body, expect, pointer, enabled, logged, long_running, idempotent, ordered, max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, answer, approver_role_id)
+		row_limit, method, path, headers, body, expect, pointer, enabled, logged, long_running, idempotent, ordered, max_attempts, timeout_s, grace_s, output_limit, priority, concurrency, queue, interactive, dangerous, approvals, answer, at_once, stop_after, approver_role_id)
 	SELECT r.name, r.description, r.descriptions, r.detail, r.kind, r.program, r.args, r.template, r.connection, r.statement, r.writes,
 		r.row_limit, r.method, r.path, r.headers, nullif(r.body, 'null'), r.expect, r.pointer, r.enabled, r.logged, r.long_running, r.idempotent, r.ordered,
-		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals, r.answer,
+		r.max_attempts, r.timeout_s, r.grace_s, r.output_limit, r.priority, r.concurrency, r.queue, r.interactive, r.dangerous, r.approvals, r.answer, r.at_once, r.stop_after,
 		(SELECT o.id FROM role o WHERE o.name = p ->> 'approvers')
 	FROM jsonb_populate_record(NULL::command, p) r
 	ON CONFLICT (name) DO UPDATE SET description = excluded.description, descriptions = excluded.descriptions, detail = excluded.detail, kind = excluded.kind, program = excluded.program,
@@ -270,6 +270,7 @@ BEGIN
 		idempotent = excluded.idempotent, ordered = excluded.ordered, max_attempts = excluded.max_attempts, timeout_s = excluded.timeout_s,
 		grace_s = excluded.grace_s, output_limit = excluded.output_limit, priority = excluded.priority, concurrency = excluded.concurrency,
 		queue = excluded.queue, interactive = excluded.interactive, dangerous = excluded.dangerous, approvals = excluded.approvals, answer = excluded.answer,
+		at_once = excluded.at_once, stop_after = excluded.stop_after,
 		approver_role_id = excluded.approver_role_id, version = c.version + 1, updated_at = now()
 	RETURNING id INTO which;
 	DELETE FROM command_parameter WHERE command_id = which;

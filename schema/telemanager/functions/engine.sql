@@ -80,20 +80,21 @@ DECLARE
 	closed integer;
 	commands bigint[];
 	queues text[];
+	parents bigint[];
 BEGIN
 	PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_ids)) ORDER BY h.chat_id FOR UPDATE;
 	WITH gone AS (
 		DELETE FROM task t WHERE t.id = ANY (p_ids) RETURNING t.*
 	), kept AS (
 		INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
-			message_id, update_id, args, line, admitted_at, claimed_at, started_at, reason)
+			message_id, update_id, args, line, admitted_at, claimed_at, started_at, reason, parent_id, host)
 		SELECT g.id, p_state, g.attempt, g.queue, g.engine_id, g.command_id, coalesce(c.name, ''), g.user_id, g.telegram_id, g.chat_id, g.thread_id,
-			g.message_id, g.update_id, args_masked(g.args), g.line, g.admitted_at, g.claimed_at, g.started_at, p_reason
+			g.message_id, g.update_id, args_masked(g.args), g.line, g.admitted_at, g.claimed_at, g.started_at, p_reason, g.parent_id, g.host
 		FROM gone g LEFT JOIN command c ON c.id = g.command_id WHERE NOT g.internal
-		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id
+		RETURNING id, chat_id, thread_id, message_id, update_id, line, command_name, user_id, telegram_id, parent_id
 	), turn AS (
 		SELECT k.*, row_number() OVER (PARTITION BY k.chat_id ORDER BY k.id) AS place, count(*) OVER (PARTITION BY k.chat_id) AS many
-		FROM kept k JOIN chat h ON h.chat_id = k.chat_id AND h.allowed
+		FROM kept k JOIN chat h ON h.chat_id = k.chat_id AND h.allowed WHERE k.parent_id IS NULL
 	), lane AS (
 		UPDATE chat h SET out_seq = h.out_seq + t.many FROM (SELECT DISTINCT chat_id, many FROM turn) t
 		WHERE h.chat_id = t.chat_id RETURNING h.chat_id, h.out_seq - t.many AS base
@@ -115,9 +116,13 @@ BEGIN
 		INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 		SELECT 'engine', k.user_id, k.telegram_id, k.chat_id, p_state, 'task ' || k.id, jsonb_build_object('line', k.line, 'reason', p_reason) FROM kept k
 	)
-	SELECT count(*), array_agg(g.command_id) FILTER (WHERE g.state <> 'queued'), array_agg(g.queue) FILTER (WHERE g.state <> 'queued')
-	INTO closed, commands, queues FROM gone g;
+	SELECT count(*), array_agg(g.command_id) FILTER (WHERE g.state <> 'queued'), array_agg(g.queue) FILTER (WHERE g.state <> 'queued'),
+		array_agg(DISTINCT g.parent_id) FILTER (WHERE g.parent_id IS NOT NULL)
+	INTO closed, commands, queues, parents FROM gone g;
 	PERFORM limits_leave(commands, queues);
+	IF parents IS NOT NULL THEN
+		PERFORM task_gather(parents);
+	END IF;
 	IF closed > 0 THEN
 		PERFORM pg_notify('outbox', ''), pg_notify('task', '');
 	END IF;
@@ -162,7 +167,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION claims_give_back(bigint, bigint) IS 'Claims of an engine from before an epoch: idempotent ones are queued again, others are lost and told';
 
-CREATE OR REPLACE FUNCTION engine_start(p_name text, p_boot text, p_pid integer, p_queues text[], p_slots integer, p_programs text[])
+CREATE OR REPLACE FUNCTION engine_start(p_name text, p_boot text, p_pid integer, p_queues text[], p_slots integer, p_programs text[],
+	p_labels text[] DEFAULT '{}')
 RETURNS TABLE (engine_id bigint, epoch bigint, wait_ms integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -176,13 +182,13 @@ BEGIN
 		RETURN QUERY SELECT NULL::bigint, NULL::bigint, (extract(epoch FROM e.lease_until - clock_timestamp()) * 1000)::integer + 1;
 		RETURN;
 	END IF;
-	UPDATE engine SET epoch = engine.epoch + 1, boot = p_boot, pid = p_pid, queues = p_queues, slots = p_slots, programs = p_programs,
+	UPDATE engine SET epoch = engine.epoch + 1, boot = p_boot, pid = p_pid, queues = p_queues, slots = p_slots, programs = p_programs, labels = p_labels,
 		started_at = clock_timestamp(), lease_until = clock_timestamp() + interval '15 seconds', stopped_at = NULL
 	WHERE id = e.id RETURNING * INTO e;
 	PERFORM claims_give_back(e.id, e.epoch);
 	RETURN QUERY SELECT e.id, e.epoch, 0;
 END $$;
-COMMENT ON FUNCTION engine_start(text, text, integer, text[], integer, text[])
+COMMENT ON FUNCTION engine_start(text, text, integer, text[], integer, text[], text[])
 	IS 'Takes an engine''s name: a new epoch, and what the former one left is given back. While another host holds the name: nulls and the time to wait';
 
 CREATE OR REPLACE FUNCTION engine_stop(p_engine bigint, p_epoch bigint) RETURNS void
@@ -196,11 +202,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION engine_stop(bigint, bigint) IS 'Gives the lease up in good order';
 
-CREATE OR REPLACE FUNCTION engine_describe(p_engine bigint, p_epoch bigint, p_queues text[], p_slots integer, p_programs text[]) RETURNS void
+CREATE OR REPLACE FUNCTION engine_describe(p_engine bigint, p_epoch bigint, p_queues text[], p_slots integer, p_programs text[],
+	p_labels text[] DEFAULT '{}') RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	UPDATE engine SET queues = p_queues, slots = p_slots, programs = p_programs WHERE id = p_engine AND epoch = p_epoch
+	UPDATE engine SET queues = p_queues, slots = p_slots, programs = p_programs, labels = p_labels WHERE id = p_engine AND epoch = p_epoch
 $$;
-COMMENT ON FUNCTION engine_describe(bigint, bigint, text[], integer, text[]) IS 'What an engine serves and offers, after its settings changed';
+COMMENT ON FUNCTION engine_describe(bigint, bigint, text[], integer, text[], text[]) IS 'What an engine serves and offers, after its settings changed';
 
 CREATE OR REPLACE FUNCTION engine_resume(p_engine bigint, p_epoch bigint, p_known bigint[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -234,7 +241,7 @@ DECLARE
 BEGIN
 	WITH shown AS (
 		SELECT u.id, u.text, u.entities FROM unnest(p_ids, p_text, p_entities) AS u(id, text, entities)
-		JOIN task t ON t.id = u.id AND t.engine_id = p_engine AND t.epoch = p_epoch
+		JOIN task t ON t.id = u.id AND t.engine_id = p_engine AND t.epoch = p_epoch AND t.parent_id IS NULL
 	), changed AS (
 		UPDATE outbox o SET text = s.text, entities = nullif(s.entities, '')::jsonb, wanted_version = o.wanted_version + 1
 		FROM shown s WHERE o.coalesce_key = 'live ' || s.id AND NOT o.final RETURNING s.id
@@ -340,6 +347,7 @@ DECLARE
 	commands bigint[];
 	limited text[];
 	lists jsonb;
+	parents bigint[];
 	one record;
 	one_queue text;
 BEGIN
@@ -359,7 +367,7 @@ BEGIN
 		INSERT INTO outbox (op, chat_id, thread_id, params, task_id, update_id, expires_at, coalesce_key)
 		SELECT DISTINCT ON (t.chat_id, t.thread_id) 'chat_action', t.chat_id, t.thread_id, '{"action": "typing"}'::jsonb, t.id, t.update_id,
 			now() + interval '5 seconds', format('typing %s %s', t.chat_id, t.thread_id)
-		FROM task t WHERE t.id = ANY (p_started) AND t.engine_id = p_engine AND t.epoch = p_epoch AND NOT t.internal ORDER BY t.chat_id, t.thread_id, t.id
+		FROM task t WHERE t.id = ANY (p_started) AND t.engine_id = p_engine AND t.epoch = p_epoch AND NOT t.internal AND t.parent_id IS NULL ORDER BY t.chat_id, t.thread_id, t.id
 		ON CONFLICT (coalesce_key) WHERE coalesce_key IS NOT NULL DO NOTHING;
 		IF FOUND THEN
 			PERFORM pg_notify('outbox', '');
@@ -383,20 +391,23 @@ BEGIN
 			RETURNING t.*
 		), kept AS (
 			INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
-				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut)
+				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut,
+				parent_id, host)
 			SELECT m.id, r.state, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
 				m.message_id, m.update_id, args_masked(m.args), m.line, m.admitted_at, m.claimed_at, r.started_at, coalesce(r.finished_at, now()),
-				nullif(r.exit_status, -1), nullif(r.term_signal, -1), r.reason, r.output_bytes, r.output_cut
+				nullif(r.exit_status, -1), nullif(r.term_signal, -1), r.reason, r.output_bytes, r.output_cut, m.parent_id, m.host
 			FROM moved m JOIN result r ON r.id = m.id LEFT JOIN command c ON c.id = m.command_id WHERE NOT m.internal
 		), saved AS (
 			INSERT INTO task_output (task_id, body)
-			SELECT m.id, r.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id
-			WHERE r.output <> '' AND c.logged AND NOT m.internal
+			SELECT m.id, v.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id,
+				-- What a part says is gathered from here, and goes with the gathering where nothing is to be kept.
+				LATERAL (SELECT CASE WHEN r.output = '' AND m.parent_id IS NOT NULL THEN r.text ELSE r.output END AS output) v
+			WHERE v.output <> '' AND (c.logged OR m.parent_id IS NOT NULL) AND NOT m.internal
 			ON CONFLICT DO NOTHING
 		), answer AS (
 			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, m.command_id, m.user_id, r.text, r.entities, r.document, r.finished_at,
 				answer_chat(m.command_id, m.chat_id, m.telegram_id) AS place
-			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal
+			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal AND m.parent_id IS NULL
 		), said AS (
 			SELECT a.id, a.place AS chat_id, CASE WHEN a.place = a.chat_id THEN a.thread_id END AS thread_id, a.message_id, a.update_id, a.text, a.entities,
 				a.document, a.command_id, a.finished_at, false AS note
@@ -445,16 +456,31 @@ BEGIN
 			(SELECT array_agg(m.queue) FROM moved m JOIN queue q ON q.name = m.queue WHERE q.concurrency IS NOT NULL),
 			(SELECT jsonb_agg(jsonb_build_object('command_id', m.command_id, 'error', left(CASE WHEN r.output_cut THEN 'more than its output_limit' ELSE r.text END, 300),
 				'printed', CASE WHEN r.state = 'done' AND NOT r.output_cut THEN CASE c.kind WHEN 'text' THEN r.text ELSE r.output END END))
-				FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id WHERE m.internal)
-		INTO gone, commands, limited, lists;
+				FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id WHERE m.internal),
+			(SELECT array_agg(DISTINCT m.parent_id) FROM moved m WHERE m.parent_id IS NOT NULL)
+		INTO gone, commands, limited, lists, parents;
 		IF lists IS NOT NULL THEN
 			PERFORM choices_store(lists);
 		END IF;
 		PERFORM limits_leave(commands, limited);
+		IF parents IS NOT NULL THEN
+			PERFORM task_gather(parents);
+		END IF;
 		IF gone IS NOT NULL THEN
 			PERFORM task_late(p_engine, gone, p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut);
 		END IF;
 		PERFORM pg_notify('outbox', '');
+	END IF;
+
+	-- The first parts of a task begin: its message, with the button that ends it, is there before the first of them ends.
+	IF cardinality(p_started) > 0 THEN
+		SELECT array_agg(DISTINCT t.parent_id) INTO parents FROM task t
+		WHERE t.id = ANY (p_started) AND t.parent_id IS NOT NULL AND NOT EXISTS (SELECT FROM outbox o WHERE o.coalesce_key = 'live ' || t.parent_id);
+		IF parents IS NOT NULL THEN
+			PERFORM FROM chat h WHERE h.chat_id IN (SELECT a FROM task t, answer_chats(t.command_id, t.chat_id, t.telegram_id) a WHERE t.id = ANY (parents))
+			ORDER BY h.chat_id FOR UPDATE;
+			PERFORM task_gather(parents);
+		END IF;
 	END IF;
 
 	IF NOT alive THEN
@@ -465,7 +491,7 @@ BEGIN
 	END IF;
 
 	IF p_want > 0 AND NOT paused THEN
-		FOREACH one_queue IN ARRAY (SELECT e.queues FROM engine e WHERE e.id = p_engine) LOOP
+		FOREACH one_queue IN ARRAY (SELECT ('@' || e.name) || e.queues FROM engine e WHERE e.id = p_engine) LOOP
 			EXIT WHEN cardinality(claimed) >= p_want;
 			SELECT * INTO one FROM queue_claim(p_engine, p_epoch, one_queue, p_want - cardinality(claimed));
 			claimed := claimed || one.claimed;
@@ -483,7 +509,8 @@ BEGIN
 		IF denied IS NOT NULL THEN
 			PERFORM task_close(denied, 'refused', 'refused', 'right withdrawn', '{}');
 		END IF;
-		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template, t.args,
+		RETURN QUERY SELECT 'claim', t.id, t.attempt, c.kind, c.name, c.program, c.args, c.template,
+			CASE WHEN t.parent_id IS NULL THEN t.args ELSE args_of_host(t.args) END,
 			c.timeout_s, c.grace_s, c.output_limit, c.idempotent, c.logged, c.long_running, t.line, coalesce(u.login, ''),
 			coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.login, ''),
 			t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id, t.admitted_at, t.internal,

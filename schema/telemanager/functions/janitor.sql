@@ -96,6 +96,9 @@ BEGIN
 	IF chore_due('limits', '5 seconds') THEN
 		PERFORM limits_recount();
 	END IF;
+	IF chore_due('hosts', '2 seconds') THEN
+		PERFORM hosts_gone();
+	END IF;
 	IF chore_due('pending', '5 seconds') THEN
 		PERFORM pending_expire();
 	END IF;

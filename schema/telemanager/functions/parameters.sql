@@ -56,12 +56,16 @@ DECLARE
 	given jsonb;
 	made text;
 	today date;
+	hosts text[];
 BEGIN
 	args := p_args;
 	FOR q IN SELECT * FROM command_parameter p WHERE p.command_id = p_command AND jsonb_typeof(p_args -> p.name) = 'object' ORDER BY p.position LOOP
 		given := p_args -> q.name;
 		CONTINUE WHEN given ? 'sealed';
-		IF given ? 'user' THEN
+		IF given ? 'target' THEN
+			hosts := hosts_find(given ->> 'target');
+			complaint := CASE WHEN hosts IS NULL THEN argument_complaint(q, say('what_target'), given ->> 'target') END;
+		ELSIF given ? 'user' THEN
 			made := person_find(given ->> 'user');
 			complaint := CASE WHEN made IS NULL THEN argument_complaint(q, say('what_user'), given ->> 'user') END;
 		ELSE
@@ -71,7 +75,7 @@ BEGIN
 				THEN argument_complaint(q, say('what_date', jsonb_build_object('range', range_text(q.minimum, q.maximum))), given ->> 'date') END;
 		END IF;
 		EXIT WHEN complaint IS NOT NULL;
-		args := args || jsonb_build_object(q.name, made);
+		args := args || jsonb_build_object(q.name, CASE WHEN given ? 'target' THEN to_jsonb(hosts) ELSE to_jsonb(made) END);
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION args_resolve(bigint, bigint, jsonb)
@@ -178,7 +182,7 @@ LANGUAGE sql STABLE AS $$
 			ELSE concat(' from ' || q.minimum, CASE WHEN q.minimum IS NULL THEN ' up to ' ELSE ' to ' END || q.maximum) END,
 		CASE WHEN q.type = 'choice' THEN choices_text(q)
 			WHEN q.type = 'pattern' THEN ' ' || q.pattern
-			WHEN q.type IN ('duration', 'date', 'user') THEN say('hint_' || q.type) ELSE '' END,
+			WHEN q.type IN ('duration', 'date', 'user', 'target') THEN say('hint_' || q.type) ELSE '' END,
 		CASE WHEN q.secret THEN say('hint_secret') ELSE '' END,
 		CASE WHEN q.default_value IS NOT NULL THEN say('hint_default', jsonb_build_object('value', q.default_value)) ELSE '' END,
 		CASE WHEN q.help <> '' THEN '; ' || q.help ELSE '' END)
@@ -204,6 +208,9 @@ BEGIN
 		SELECT format('command %s: the secret %s must not stand in path, which servers note in their logs', c.name, p.name)
 		FROM command c JOIN command_parameter p ON p.command_id = c.id
 		WHERE c.id = which AND p.secret AND c.kind = 'http' AND strpos(c.path, '{' || p.name || '}') > 0
+		UNION ALL
+		SELECT format('command %s: a command with a target cannot be ordered', c.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id WHERE c.id = which AND p.type = 'target' AND c.ordered
 		UNION ALL
 		SELECT format('command %s: a grant cannot hold values of the secret %s', c.name, p.name)
 		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN role_command g ON g.command_id = c.id

@@ -59,12 +59,15 @@ COMMENT ON FUNCTION command_call_text(command) IS 'What a command of kind sql or
 CREATE OR REPLACE FUNCTION command_resolved(p_command bigint, p_args jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT CASE c.kind
-		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_masked(p_args))), ' ' ORDER BY n)
+		WHEN 'exec' THEN concat_ws(' ', c.program, (SELECT string_agg(word_quoted(expand(a, args_of_all(args_masked(p_args)))), ' ' ORDER BY n)
 			FROM unnest(c.args) WITH ORDINALITY AS x(a, n)))
 		ELSE coalesce(command_call_text(c), c.kind) END
 		-- Of a program its arguments tell all but the secrets.
 		|| coalesce(E'\n' || (SELECT string_agg(p.name || ' = ' || (args_masked(p_args) ->> p.name), E'\n' ORDER BY p.position)
-			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name AND (c.kind <> 'exec' OR p.secret)), '')
+			FROM command_parameter p WHERE p.command_id = c.id AND p_args ? p.name AND p.type <> 'target' AND (c.kind <> 'exec' OR p.secret)), '')
+		|| coalesce(E'\n' || (SELECT say('resolved_hosts', jsonb_build_object('count', jsonb_array_length(p_args -> p.name),
+				'hosts', (SELECT string_agg(h, ', ') FROM jsonb_array_elements_text(p_args -> p.name) h)))
+			FROM command_parameter p WHERE p.command_id = c.id AND p.type = 'target' AND jsonb_typeof(p_args -> p.name) = 'array'), '')
 		|| E'\n' || say('resolved_where', jsonb_build_object('queue', c.queue, 'timeout', c.timeout_s))
 	FROM command c WHERE c.id = p_command
 $$;
@@ -130,7 +133,8 @@ BEGIN
 		now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = p.user_id AND t.queue = c.queue LIMIT 3600) n),
 		CASE WHEN c.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = p.chat_id AND t.command_id = c.id) THEN 'turn' ELSE '' END)
 	RETURNING id INTO made;
-	IF NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND c.queue = ANY (e.queues)) THEN
+	IF NOT EXISTS (SELECT FROM task t WHERE t.id = made AND t.parked = 'hosts')
+			AND NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND c.queue = ANY (e.queues)) THEN
 		PERFORM chat_say(p.chat_id, p.thread_id, say('unserved', jsonb_build_object('task', made, 'queue', c.queue)), NULL, p.message_id, p.update_id, NULL, NULL);
 	END IF;
 	DELETE FROM pending WHERE id = p.id;

@@ -1,10 +1,10 @@
 -- Who may run what, where, with which arguments; and what they are told of it.
 
 CREATE OR REPLACE FUNCTION grant_fits(p_constraints jsonb, p_args jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT p_constraints = '{}' OR NOT EXISTS (
 		SELECT FROM jsonb_each(p_constraints) c
-		WHERE NOT coalesce(c.value @> (p_args -> c.key), false))
+		WHERE NOT coalesce(CASE WHEN jsonb_typeof(p_args -> c.key) = 'array' THEN hosts_within(p_args -> c.key, c.value) ELSE c.value @> (p_args -> c.key) END, false))
 $$;
 COMMENT ON FUNCTION grant_fits(jsonb, jsonb) IS 'Whether every constrained argument has one of the values allowed';
 

@@ -42,7 +42,7 @@ LANGUAGE sql STABLE AS $$
 			WHEN t.state <> 'queued' THEN 'state_' || t.state
 			WHEN t.parked <> '' THEN 'state_waits_' || t.parked
 			WHEN EXISTS (SELECT FROM queue q WHERE q.name = t.queue AND q.paused_at IS NOT NULL) THEN 'state_waits_paused'
-			WHEN NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND t.queue = ANY (e.queues) AND e.paused_at IS NULL) THEN 'state_waits_engine'
+			WHEN NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND t.queue = ANY (('@' || e.name) || e.queues) AND e.paused_at IS NULL) THEN 'state_waits_engine'
 			ELSE 'state_queued' END,
 		jsonb_build_object('time', duration_text(clock_timestamp() - coalesce(t.started_at, t.claimed_at, t.admitted_at)), 'queue', t.queue,
 			'command', (SELECT c.name FROM command c WHERE c.id = t.command_id)))
@@ -64,11 +64,11 @@ DECLARE
 BEGIN
 	SELECT string_agg(say(CASE WHEN everybody THEN 'tasks_line_of' ELSE 'tasks_line' END, jsonb_build_object('task', t.id, 'line', left(t.line, 60),
 			'state', task_state_text(t), 'name', coalesce(user_name(t.user_id), '-'))), E'\n' ORDER BY t.id)
-	INTO active FROM (SELECT * FROM task WHERE everybody OR user_id = p_user ORDER BY id LIMIT 20) t;
+	INTO active FROM (SELECT * FROM task WHERE (everybody OR user_id = p_user) AND parent_id IS NULL ORDER BY id LIMIT 20) t;
 	SELECT string_agg(say(CASE WHEN everybody THEN 'tasks_line_of' ELSE 'tasks_line' END, jsonb_build_object('task', h.id, 'line', left(h.line, 60),
 			'state', say('state_ago', jsonb_build_object('state', h.state, 'time', duration_text(clock_timestamp() - h.finished_at))),
 			'name', user_name(h.user_id))), E'\n' ORDER BY h.finished_at DESC)
-	INTO recent FROM (SELECT * FROM task_history WHERE (everybody OR user_id = p_user) AND finished_at > now() - interval '1 day'
+	INTO recent FROM (SELECT * FROM task_history WHERE (everybody OR user_id = p_user) AND finished_at > now() - interval '1 day' AND parent_id IS NULL
 		ORDER BY finished_at DESC LIMIT 5) h;
 	IF active IS NULL AND recent IS NULL THEN
 		RETURN say('tasks_none');
@@ -89,11 +89,16 @@ BEGIN
 		RETURN say('task_which');
 	END IF;
 	SELECT * INTO t FROM task x WHERE x.id = p_task AND (everybody OR x.user_id = p_user);
+	IF t.id IS NULL THEN
+		SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
+	END IF;
+	IF t.parked = 'hosts' OR EXISTS (SELECT FROM task_history x WHERE x.parent_id = h.id) THEN
+		RETURN (hosts_text(p_task, coalesce(t.line, h.line))).body;
+	END IF;
 	IF t.id IS NOT NULL THEN
 		RETURN say('status_active', jsonb_build_object('task', t.id, 'state', task_state_text(t), 'line', t.line, 'name', coalesce(user_name(t.user_id), '-'),
 			'queue', t.queue, 'admitted', time_text(t.admitted_at, zone), 'engine', coalesce((SELECT e.name FROM engine e WHERE e.id = t.engine_id), '-')));
 	END IF;
-	SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
 	IF h.id IS NULL THEN
 		RETURN say('task_unknown', jsonb_build_object('task', p_task));
 	END IF;
@@ -120,6 +125,10 @@ BEGIN
 		RETURN a;
 	END IF;
 	SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
+	IF h.id IS NULL AND EXISTS (SELECT FROM task x WHERE x.id = p_task AND x.parked = 'hosts' AND (everybody OR x.user_id = p_user)) THEN
+		a.body := (hosts_text(p_task, (SELECT x.line FROM task x WHERE x.id = p_task))).body;
+		RETURN a;
+	END IF;
 	IF h.id IS NULL THEN
 		a.body := say(CASE WHEN EXISTS (SELECT FROM task x WHERE x.id = p_task AND (everybody OR x.user_id = p_user)) THEN 'output_running'
 			ELSE 'task_unknown' END, jsonb_build_object('task', p_task));
@@ -150,6 +159,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
 	IF t.state = 'cancelling' THEN
 		RETURN 'cancel_already';
+	ELSIF t.parked = 'hosts' THEN
+		RETURN hosts_stop(p_user, t.id);
 	ELSIF t.state = 'queued' THEN
 		PERFORM task_close(ARRAY[t.id], 'cancelled', 'cancelled', 'by ' || user_name(p_user), jsonb_build_object('by', user_name(p_user)));
 		RETURN 'cancel_done';

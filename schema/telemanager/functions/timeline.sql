@@ -26,6 +26,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		UNION ALL SELECT o.started_at, 'started', '' FROM one o
 		UNION ALL SELECT o.finished_at, o.state, concat_ws(', ', 'exit status ' || o.exit_status, 'signal ' || o.term_signal, nullif(o.reason, '')) FROM one o
 		UNION ALL SELECT o.sent_at, 'answer sent', '' FROM one o
+		UNION ALL SELECT h.finished_at, h.state, h.host || ', task ' || h.id FROM task_history h WHERE h.parent_id = p_task
 	), messages AS (
 		SELECT m.id, m.op, CASE WHEN m.taken_by IS NULL THEN 'waiting' ELSE 'taken by the sender' END AS state, m.attempts, m.last_error AS error, m.created_at
 		FROM outbox m WHERE m.task_id = p_task
