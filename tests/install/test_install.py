@@ -122,7 +122,7 @@ def test_readme(house):
     with open(os.path.join(SOURCE, "README"), encoding="utf-8") as f:
         readme = f.read()
     written = " ".join(text for way in blocks().values() for _, text in way)
-    short = re.search(r"^Install$.*?((?:^    .*\n)+)", readme, re.M | re.S).group(1)
+    short = re.search(r"^Install$.*?((?:^    [^\n]*\n)+)", readme, re.M | re.S).group(1)
     for command in re.split(r" && |\n", short):
         if command.strip() and not command.strip().startswith("#"):
             for word in command.replace("people.json", "/etc/teleops/people.json").replace("LOGIN", '"$LOGIN"').split():
