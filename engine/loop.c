@@ -32,6 +32,7 @@ enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64, SCHEDULES = 100 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+static const double ready_most_s = 5; /* who starts it waits so long for a database that is away */
 static const double show_every_s = 1, show_again_s = 30, schedules_again_s = 1;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
@@ -70,7 +71,7 @@ struct engine {
 	double extend_sent, extend_due, janitor_due, schedules_due, start_due, stop_by;
 	int status;
 	ev_io db_io, runner_io;
-	ev_timer db_timer, tick, again, clock, alive;
+	ev_timer db_timer, tick, again, clock, alive, ready;
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
@@ -284,6 +285,7 @@ static void on_started(struct engine *e, const PGresult *res)
 	e->extend_due = e->extend_sent + lease_every_s;
 	e->look = true;
 	tele_log(TELE_INFO, "registered", tele_str("engine", e->name), tele_int("id", e->id), tele_int("epoch", e->epoch), tele_int("slots", e->conf->slots));
+	tele_notify_ready();
 }
 
 static void on_resumed(struct engine *e, const PGresult *res)
@@ -744,6 +746,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	/* As above. */
 }
 
+static void on_ready(struct ev_loop *loop, ev_timer *w, int events)
+{
+	tele_notify_ready();
+}
+
 static void on_alive(struct ev_loop *loop, ev_timer *w, int events)
 {
 	tele_notify_alive();
@@ -881,6 +888,8 @@ static void set_up(struct engine *e)
 	ev_timer_init(&e->tick, on_tick, poll_s, poll_s);
 	ev_timer_init(&e->again, on_again, 0, again_s);
 	ev_timer_init(&e->clock, on_timer, 0, 0);
+	ev_timer_init(&e->ready, on_ready, ready_most_s, 0);
+	ev_timer_start(e->loop, &e->ready);
 	ev_timer_init(&e->alive, on_alive, 0, tele_notify_alive_s());
 	ev_prepare_init(&e->prepare, on_prepare);
 	ev_signal_init(&e->term, on_term, SIGTERM);
@@ -938,7 +947,6 @@ int loop_run(struct tele_conf *conf, int runner)
 	e.metrics = tele_metrics_new("teleengine", e.name);
 	tele_db_count(e.db, e.metrics);
 	tele_log(TELE_INFO, "started", tele_str("engine", e.name), tele_str("queues", conf->queues), tele_int("slots", conf->slots));
-	tele_notify_ready();
 	ev_run(e.loop, 0);
 	tear_down(&e);
 	tele_log(TELE_INFO, "stopped");

@@ -3,6 +3,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,11 @@ static void tell(const char *state)
 
 void tele_notify_ready(void)
 {
-	tell("READY=1");
+	static bool told;
+
+	if (!told)
+		tell("READY=1");
+	told = true;
 }
 
 void tele_notify_alive(void)

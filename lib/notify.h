@@ -12,7 +12,7 @@ void tele_notify_begin(void);
 /* How often tele_notify_alive must be called, in seconds; 0: nobody waits for it. */
 double tele_notify_alive_s(void);
 
-void tele_notify_ready(void);    /* requests, tasks and signals are taken from here on; the database may be away */
+void tele_notify_ready(void);    /* requests, tasks and signals are taken from here on; the database may be away. Told once */
 void tele_notify_alive(void);
 void tele_notify_stopping(void);
 
