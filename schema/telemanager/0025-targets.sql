@@ -52,3 +52,5 @@ END $$;
 COMMENT ON FUNCTION task_spread() IS 'Trigger: a task with a target becomes the parent of one task for each engine that was meant';
 CREATE TRIGGER task_spread BEFORE INSERT ON task FOR EACH ROW
 	WHEN (NEW.parent_id IS NULL AND NEW.args @? 'strict $.* ? (@.type() == "array")') EXECUTE FUNCTION task_spread();
+
+INSERT INTO chore (name) VALUES ('hosts');

@@ -10,7 +10,7 @@ import pytest
 from stack import Stack
 from test_engine import ask
 from test_live import bots
-from test_pending import keys, press
+from test_pending import GROUP, asked, keys, press
 
 EXEC = {"kind": "exec", "program": "act", "timeout_s": 120, "grace_s": 1}
 TARGET = {"name": "on", "type": "target", "required": True}
@@ -49,8 +49,11 @@ def fleet4(stack):
                                                                                       {"name": "ms", "type": "integer", "default": 0}], **EXEC},
         {"name": "fails", "args": ["exit", "3"], "parameters": [TARGET], "at_once": 1, "stop_after": 1, **EXEC},
         {"name": "slowly", "args": ["lines", "40", "100", "0"], "parameters": [TARGET], "at_once": 1, **EXEC},
-        {"name": "careful", "kind": "text", "template": "on {on}", "dangerous": True, "parameters": [TARGET]}],
-        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "slowly", "careful")),
+        {"name": "careful", "kind": "text", "template": "on {on}", "dangerous": True, "parameters": [TARGET]},
+        {"name": "approved", "kind": "text", "template": "on {on}", "approvals": 1, "approvers": "judge", "parameters": [TARGET]},
+        {"name": "alone", "kind": "text", "template": "on {on}", "answer": "private", "parameters": [TARGET]}],
+        "chats": [{"chat_id": GROUP}],
+        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "slowly", "careful", "approved", "alone")),
                    {"role": "few", "command": "where", "constraints": {"on": ["env=staging"]}}]})
     with fleet(stack, {"web1": "env=staging,role=web", "web2": "env=staging,role=web", "web3": "env=prod,role=web", "db1": "env=prod"}) as engines:
         yield engines
@@ -126,6 +129,34 @@ def test_confirmation_binds_the_hosts_that_it_shows(stack, fleet4):  # pylint: d
         late.wait(30)
         stack.sql("DELETE FROM engine WHERE name = 'web9'")
     assert fleet4["web1"].poll() is None
+
+
+def test_approval_is_of_the_hosts_that_were_meant(stack, fleet4):  # pylint: disable=redefined-outer-name
+    message = asked(stack, 4001, "/approved env=staging", chat=GROUP)
+    assert "on 2: web1, web2" in message["text"]
+    fleet4["web2"].terminate()
+    fleet4["web2"].wait(30)
+    press(stack, 4011, "Approve", chat=GROUP, message=message)
+    text = gathered(stack, GROUP)
+    assert "1 done, 1 not" in text and "web1:\non web1" in text and "its engine has gone" in text
+
+
+def test_a_schedule_means_who_is_there_when_it_is_due(stack, fleet4):  # pylint: disable=redefined-outer-name
+    stack.apply({"schedules": [{"name": "rounds", "line": "/where env=staging", "cron": "@daily", "user": "ada", "chat_id": 4001}]})
+    fleet4["web2"].terminate()
+    fleet4["web2"].wait(30)
+    try:
+        stack.sql("UPDATE schedule SET next_at = now() - interval '1 second'")
+        assert stack.wait(lambda: any("of 1" in a for a in stack.sim.answers(4001)), 60) and stack.settled()
+        assert "web1: done" in gathered(stack)
+    finally:
+        stack.sql("DELETE FROM schedule")
+
+
+def test_what_is_for_one_person_alone_is_gathered_there(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
+    stack.sim.say(4001, "/alone web*", chat=GROUP)
+    assert "3 done" in gathered(stack)
+    assert ["private chat" in a for a in stack.sim.answers(GROUP)] == [True]
 
 
 def test_one_after_the_other_and_a_right_withdrawn_in_between(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument

@@ -1,7 +1,7 @@
 -- What is periodic: partitions ahead, retention, expired leases.
 BEGIN;
 \ir support.psql
-SELECT plan(48);
+SELECT plan(49);
 CREATE FUNCTION pg_temp.month(p_ahead integer) RETURNS text LANGUAGE sql AS $$
 	SELECT 'task_history_' || to_char(now() AT TIME ZONE 'UTC' + p_ahead * interval '1 month', 'YYYY_MM')
 $$;
@@ -123,5 +123,7 @@ DO $$ BEGIN EXECUTE 'DROP TABLE ' || pg_temp.month(3); END $$;
 SELECT pg_temp.work(:three_id, p_history => 1) \g /dev/null
 SELECT ok(EXISTS (SELECT FROM month WHERE name = pg_temp.month(3)), 'the janitor makes the months ahead');
 SELECT ok(EXISTS (SELECT FROM month WHERE name = pg_temp.month(0)) AND EXISTS (SELECT FROM month WHERE name = 'task_history_default'), 'and this month never goes');
+SELECT set_eq($$SELECT m[1] FROM pg_proc, regexp_matches(prosrc, 'chore_due\(''([^'']+)''', 'g') m$$, 'SELECT name FROM chore',
+	'every chore that the janitor asks for can become due');
 SELECT * FROM finish();
 ROLLBACK;

@@ -82,7 +82,8 @@ DECLARE
 	queues text[];
 	parents bigint[];
 BEGIN
-	PERFORM FROM chat h WHERE h.chat_id IN (SELECT t.chat_id FROM task t WHERE t.id = ANY (p_ids)) ORDER BY h.chat_id FOR UPDATE;
+	PERFORM FROM chat h WHERE h.chat_id IN (SELECT a FROM task t, answer_chats(t.command_id, t.chat_id, t.telegram_id) a WHERE t.id = ANY (p_ids))
+	ORDER BY h.chat_id FOR UPDATE;
 	WITH gone AS (
 		DELETE FROM task t WHERE t.id = ANY (p_ids) RETURNING t.*
 	), kept AS (

@@ -89,6 +89,7 @@ DECLARE
 	ended text;
 	shown record;
 	said bigint;
+	answers bigint;
 	place bigint;
 	h chat;
 BEGIN
@@ -127,8 +128,15 @@ BEGIN
 			ended := NULL;
 		END IF;
 
+		answers := answer_chat(t.command_id, t.chat_id, t.telegram_id);
+		IF ended IS NOT NULL AND answers IS DISTINCT FROM t.chat_id THEN
+			UPDATE chat x SET out_seq = x.out_seq + 1 WHERE x.chat_id = t.chat_id AND x.allowed AND x.blocked_at IS NULL RETURNING out_seq INTO place;
+			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, task_id, update_id)
+			SELECT 'send', t.chat_id, place, t.thread_id, t.message_id, say(CASE WHEN answers IS NULL THEN 'answer_unreachable' ELSE 'answer_private' END,
+				jsonb_build_object('task', t.id, 'name', user_name(t.user_id))), t.id, t.update_id WHERE place IS NOT NULL;
+		END IF;
 		-- One message, as live output has it: its first version takes a place in the chat, the others change it within the chat's budget.
-		SELECT * INTO h FROM chat x WHERE x.chat_id = answer_chat(t.command_id, t.chat_id, t.telegram_id) AND x.allowed AND x.blocked_at IS NULL;
+		SELECT * INTO h FROM chat x WHERE x.chat_id = answers AND x.allowed AND x.blocked_at IS NULL;
 		CONTINUE WHEN h.chat_id IS NULL;
 		UPDATE outbox SET text = shown.body, markup = CASE WHEN ended IS NULL THEN markup END, final = ended IS NOT NULL, wanted_version = wanted_version + 1
 		WHERE coalesce_key = 'live ' || t.id;
