@@ -7,6 +7,7 @@ import subprocess
 
 import psycopg2
 import pytest
+from browser import Browser
 from stack import Stack
 from test_engine import ask
 from test_live import bots
@@ -92,6 +93,12 @@ def test_equal_outputs_are_shown_once_and_kept_whole(stack, fleet4):  # pylint: 
     assert "3 done" in text and text.count("web1, web2, web3:\nline 1\n") <= 1
     parent, = stack.sql("SELECT max(id) FROM task_history WHERE parent_id IS NULL")[0]
     assert any(m.get("document") for m in bots(stack, 4001)), "the whole logs follow"
+    admin = Browser(stack)
+    assert admin.sign_in("admin", stack.env["DEMO_ADMIN_PASSWORD"]).status == 303
+    page = admin.get(f"/tasks/{parent}").main
+    assert all(f"{host} done" in page for host in ("web1", "web2", "web3"))
+    part, engine = stack.sql("SELECT max(h.id), max(h.engine_id) FROM task_history h WHERE host = 'web2'")[0]
+    assert f"Part of Task {parent} , for the engine web2" in admin.get(f"/tasks/{part}").main and "env=staging, role=web" in admin.get(f"/engines/{engine}").main
     stack.sim.say(4001, f"/status {parent}")
     assert "web2: done" in gathered(stack)
     stack.sim.say(4001, f"/output {parent}")

@@ -24,7 +24,7 @@ BEGIN
 	IF e.id IS NULL THEN
 		RETURN NULL;
 	END IF;
-	RETURN jsonb_build_object('id', e.id, 'kind', 'engine', 'name', e.name, 'queues', to_jsonb(e.queues), 'slots', e.slots, 'pid', nullif(e.pid, 0), 'alive', e.lease_until > now(),
+	RETURN jsonb_build_object('id', e.id, 'kind', 'engine', 'name', e.name, 'queues', to_jsonb(e.queues), 'labels', nullif(array_to_string(e.labels, ', '), ''), 'slots', e.slots, 'pid', nullif(e.pid, 0), 'alive', e.lease_until > now(),
 		'gone', e.lease_until <= now() AND e.stopped_at IS NULL, 'stopped', page_second(e.stopped_at), 'paused', page_second(e.paused_at), 'started', page_second(e.started_at),
 		'lease', CASE WHEN isfinite(e.lease_until) THEN page_second(e.lease_until) END, 'used', (SELECT count(*) FROM task t WHERE t.engine_id = e.id)::text,
 		'drained', e.paused_at IS NOT NULL AND NOT EXISTS (SELECT FROM task t WHERE t.engine_id = e.id), 'forgettable', e.lease_until <= now() AND NOT EXISTS (SELECT FROM task t WHERE t.engine_id = e.id),

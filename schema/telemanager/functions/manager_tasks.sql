@@ -141,6 +141,9 @@ BEGIN
 		'chat', (SELECT nullif(x.title, '') FROM chat x WHERE x.chat_id = h.chat_id), 'queue', h.queue, 'engine_id', h.engine_id,
 		'engine', (SELECT e.name FROM engine e WHERE e.id = h.engine_id), 'attempt', nullif(h.attempt, 0), 'update', h.update_id,
 		'exit', h.exit_status::text, 'signal', h.term_signal::text, 'reason', nullif(h.reason, ''), 'cancelled_by', user_name(t.cancelled_by),
+		'parent', h.parent_id, 'host', nullif(h.host, ''), 'spread', EXISTS (SELECT FROM hosts_of(wanted)),
+		'hosts', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', x.id::text, 'host', x.host, 'is', jsonb_build_object(x.state, true), 'how', nullif(x.how, ''),
+			'took', duration_text(x.took)) ORDER BY x.host), '[]') FROM hosts_of(wanted) x),
 		'steps', task_steps(h.admitted_at, h.claimed_at, h.started_at, h.finished_at, h.sent_at),
 		'output', output, 'printed', h.output_bytes, 'output_cut', coalesce(h.output_cut, false), 'tail_only', coalesce(size, 0) > 200000, 'not_kept', NOT coalesce(c.logged, true),
 		'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'op', m.op, 'dead', m.dead, 'attempts', nullif(m.attempts, 0), 'error', m.error, 'at', page_second(m.created_at)) ORDER BY m.id), '[]')
