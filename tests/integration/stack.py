@@ -163,9 +163,11 @@ class Stack:
         act = os.path.join(self.env["TELEOPS_EXEC_DIR"], "act")
         subprocess.run(["cc", "-O1", "-o", act, os.path.join(HERE, "act.c")], check=True)
         os.chmod(act, 0o755)
-        # What the demo says by itself would be in the tests' way.
+        # What the demo says by itself, at once and later, would be in the tests' way.
         self.sql("DELETE FROM schedule; DELETE FROM hook")
         assert self.settled()
+        if self.env["DEMO_CHAT_URL"]:
+            self.sim.call("/sim/reset", {})
         self.apply(example(self.marks, self.hosts))
         self.sim.call("/sim/start", {"people": list(CROWD)})
 
