@@ -306,8 +306,8 @@ BEGIN
 	PERFORM page_begin(p_visit);
 	RETURN page_list(p, $q$ g.id, r.name AS role, r.id AS role_id, c.name AS command, c.id AS command_id, c.enabled, g.chat_id AS chat, nullif(h.title, '') AS chat_title, nullif(g.hours, '') AS hours, g.timezone,
 			(SELECT string_agg(l, ', ' ORDER BY n) FROM jsonb_array_elements_text(constraint_lines(g.constraints)) WITH ORDINALITY AS y(l, n)) AS values,
-			page_count((SELECT count(*) FROM (SELECT m.user_id FROM user_role m WHERE m.role_id = r.id UNION
-				SELECT m.user_id FROM group_role k JOIN user_group_member m ON m.group_id = k.group_id WHERE k.role_id = r.id LIMIT 1001) n)) AS people $q$,
+			page_count((SELECT count(*) FROM ((SELECT m.user_id FROM user_role m WHERE m.role_id = r.id LIMIT 1001) UNION
+				(SELECT m.user_id FROM group_role k JOIN user_group_member m ON m.group_id = k.group_id WHERE k.role_id = r.id LIMIT 1001)) n)) AS people $q$,
 		'role_command g JOIN role r ON r.id = g.role_id JOIN command c ON c.id = g.command_id LEFT JOIN chat h ON h.chat_id = g.chat_id', 'role',
 		'{"role": "r.name text, c.name text, g.id bigint", "command": "c.name text, r.name text, g.id bigint"}',
 		$q$ {"role": "r.name = $1 ->> 'role'", "command": "c.name = ltrim($1 ->> 'command', '/')",

@@ -53,7 +53,8 @@ COMMENT ON FUNCTION page_search(text) IS 'A LIKE pattern over '' '' || words';
  */
 CREATE OR REPLACE FUNCTION page_list(p jsonb, p_columns text, p_from text, p_default text, p_orders jsonb, p_filters jsonb DEFAULT '{}', p_where text DEFAULT 'true')
 RETURNS jsonb
-LANGUAGE plpgsql AS $$
+-- Compiling takes longer than any page may.
+LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
 	filters jsonb := coalesce(p -> 'filters', '{}');
 	most integer := least(coalesce((p ->> 'limit')::integer, 50), 1000);
