@@ -121,7 +121,7 @@ def test_the_answer_holds_what_is_true_now(stack):
             resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
         assert resident / 2 < now.value("teleops_memory_resident_bytes", program=program, node=node) < resident * 2
     stack.sim.say(4001, "/stubborn birch")
-    assert stack.wait(lambda: scrape(stack).value("teleops_engine_slots_used", engine="demo") == 1, 5)
+    assert stack.wait(lambda: scrape(stack).value("teleops_engine_slots_used", engine="demo") == 1)
     assert stack.settled()
 
 
