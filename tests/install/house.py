@@ -37,12 +37,13 @@ def codename():
 
 
 def build_tree(directory, packages):
-    """With TELEOPS_INSTALL_TREE a copy of one that is there, which saves minutes."""
-    ready = os.environ.get("TELEOPS_INSTALL_TREE")
-    if ready:
-        subprocess.run(["cp", "-a", ready, directory], check=True, timeout=600)
-    else:
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(sorted({*packages, *BESIDES})), codename(), directory], check=True, timeout=1800)
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(sorted({*packages, *BESIDES})), codename(), directory],
+                   check=True, timeout=1800)
+
+
+def furnish(tree, directory):
+    """A copy of the Debian, with the sources in it."""
+    subprocess.run(["cp", "-a", "--reflink=auto", tree, directory], check=True, timeout=600)
     os.makedirs(os.path.join(directory, "root/teleops"), exist_ok=True)
     subprocess.run(["bash", "-c", '. "$1/deploy/packages.sh" && copy_tree "$1" "$2"', "copy", SOURCE, os.path.join(directory, "root/teleops")], check=True, timeout=300)
 
@@ -93,12 +94,12 @@ class Cgroups:
 
 
 class House:
-    def __init__(self, packages):
+    def __init__(self, debian):
         self.dir = tempfile.mkdtemp(prefix="tele-house.", dir="/var/tmp")
         self.tree = os.path.join(self.dir, "tree")
         self.outer = self.shell = self.simulator = None
         self.said = ""
-        build_tree(self.tree, packages)
+        furnish(debian, self.tree)
         self.cgroups = Cgroups()
         self.log = open(os.path.join(self.dir, "log"), "wb")
 
@@ -126,13 +127,15 @@ class House:
         return subprocess.run(self.inside("bash", "-c", command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env=CLEAN,
                               timeout=timeout, check=False)
 
-    def do(self, block, timeout=1800):
-        """A block of commands in the one shell, whose variables stay; the first that fails ends it, and the test."""
+    def do(self, block, typed="", timeout=1800):
+        """A block of commands in the one shell, whose variables stay; the first that fails ends it, and the test. typed: what they read."""
+        with open(os.path.join(self.tree, "root/typed"), "w", encoding="utf-8") as f:
+            f.write(typed)
         with open(os.path.join(self.tree, "root/block"), "w", encoding="utf-8") as f:
             f.write("set -e\n" + block)
         timer = threading.Timer(timeout, self.shell.kill)
         timer.start()
-        self.shell.stdin.write(". /root/block </dev/null; echo; echo @done@\n")
+        self.shell.stdin.write(". /root/block </root/typed; echo; echo @done@\n")
         self.shell.stdin.flush()
         out = ""
         for line in self.shell.stdout:
