@@ -87,11 +87,17 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path, simulator, cluster):
+def untouched(tmp_path, simulator, cluster):
+    """For what is refused before the databases would be looked at."""
     simulator.call("/sim/reset", {})
     simulator.bot("deleteWebhook")
-    cluster.make_databases()
     return Host(tmp_path, simulator, cluster)
+
+
+@pytest.fixture
+def host(untouched, cluster):
+    cluster.make_databases()
+    return untouched
 
 
 def make_certificate(directory, name, *more):
@@ -272,40 +278,45 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("changed, complaint", REFUSED, ids=lambda v: None if isinstance(v, str) else getattr(v, "__name__", None) or "-".join(f"{k}={x}" for k, x in v.items())[:40])
-def test_a_wrong_answer_is_refused_before_anything_is_changed(host, changed, complaint):
+def test_a_wrong_answer_is_refused_before_anything_is_changed(untouched, changed, complaint):
+    host = untouched
     changed = changed(host) if callable(changed) else changed
     before = host.files()
     done = host.setup(**changed)
     assert done.returncode == 1 and complaint in done.stderr and "nothing was changed" in done.stderr, done.stderr
     assert f"{host.file}:" in done.stderr and "another_token" not in done.stderr
     assert host.files() == before and host.simulator.calls("setWebhook") == []
-    assert host.cluster.sql("SELECT to_regclass('app_user') IS NULL") == [(True,)]
 
 
-def test_a_port_in_use_is_named_with_who_has_it(host):
+def test_a_port_in_use_is_named_with_who_has_it(untouched):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
         port = s.getsockname()[1]
         for key in ("webhook_port", "admin_port"):
-            done = host.setup(**{key: port})
+            done = untouched.setup(**{key: port})
             assert done.returncode == 1 and re.search(f"{key}: port {port} is taken by (?!another).+; stop that, or give another port", done.stderr), done.stderr
-    assert "is the webhook's port already" in host.setup(webhook_port=port, admin_port=port).stderr
+    assert "is the webhook's port already" in untouched.setup(webhook_port=port, admin_port=port).stderr
 
 
-def test_all_that_is_wrong_is_said_at_once_with_its_line(host):
-    done = host.setup(host="a b", updates="push", admin_login="")
+def test_all_that_is_wrong_is_said_at_once_with_its_line(untouched):
+    done = untouched.setup(host="a b", updates="push", admin_login="")
     assert [line.split(":")[2] for line in done.stderr.splitlines()[:-1]] == [" host", " updates"], done.stderr
     line = int(done.stderr.splitlines()[0].split(":")[1])
-    with open(host.file, encoding="utf-8") as f:
+    with open(untouched.file, encoding="utf-8") as f:
         assert f.read().splitlines()[line - 1] == "host = a b"
 
 
 @pytest.mark.parametrize("name, fits", [("127.0.0.1", False), ("10.1.2.3", False), ("100.64.0.1", False), ("172.31.0.1", False), ("192.168.1.1", False), ("172.32.0.1", True)])
-def test_telegram_itself_comes_to_public_addresses_alone(host, name, fits):
-    done = host.setup(api_base=None, host=name)
+def test_telegram_itself_comes_to_public_addresses_alone(untouched, name, fits):
+    done = untouched.setup(api_base=None, host=name)
     assert done.returncode == 1 and ("so Telegram cannot come to it; choose polling" not in done.stderr) == fits
     assert "Telegram connects to ports 443, 80, 88 and 8443, not to" in done.stderr
+
+
+def test_what_is_refused_makes_no_schema(host):
+    assert host.setup(admin_login="no good").returncode == 1
+    assert host.cluster.sql("SELECT to_regclass('app_user') IS NULL") == [(True,)]
 
 
 def test_a_person_is_asked_again_until_it_is_good(host):
@@ -368,7 +379,8 @@ def test_users_and_directories_are_those_of_the_files_for_systemd():
     assert found == wanted
 
 
-def test_wrong_usage(host):
+def test_wrong_usage(untouched):
+    host = untouched
     assert host.call("more").returncode == 2
     assert host.call("--answers").returncode == 2
     done = host.call("--answers", "/nonexistent")

@@ -89,8 +89,11 @@ def test_without_systemd_it_says_what_to_start(house, talk):
         if "as teleops-" in line:
             command = f"setpriv --reuid teleops-sender --regid teleops-sender --init-groups {command}"
         settings = f"set -a; . /etc/teleops/{program}.env; set +a; " if program else ""
-        house.do(f"(unset TELEOPS_API_BASE; {settings}exec setsid {command} </dev/null >>/root/started.log 2>&1) &\n" + ("" if program is None else "echo $! >> /root/pids\n"))
-    talk("/uptime", "load average")
+        house.do(f"env -i PATH=$PATH setsid bash -c '{settings}exec {command}' </dev/null >>/root/started.log 2>&1 &\n" + ("" if program is None else "echo $! >> /root/pids\n"))
+    try:
+        talk("/uptime", "load average")
+    except AssertionError as e:
+        raise AssertionError(house.run("cat /root/started.log").stdout) from e
     assert house.run("curl -skf https://ops.example.org/healthz").returncode == 0
     house.do("kill $(cat /root/pids)\nnginx -s stop\n")
     house.wait(lambda: house.run("pgrep -x 'tele.*|nginx'").returncode, "they have ended")
