@@ -35,8 +35,8 @@ static const struct question {
 	bool hidden;
 } questions[ANSWERS] = {
     [ANSWER_API] = {"api_base", NULL, "the Bot API server", NULL, initial_api, setup_check_api, NULL, false},
-    [ANSWER_TOKEN] = {"token_file", "The bot's token, as BotFather gave it, or the whole path of its file; it is not shown", "file that holds the bot's token",
-	NULL, initial_token, setup_check_token, NULL, true},
+    [ANSWER_TOKEN] = {"token_file", "The bot's token, as BotFather gave it, or the whole path of its file; it is not shown",
+	"file that holds the bot's token", NULL, initial_token, setup_check_token, NULL, true},
     [ANSWER_HOST] = {"host", "The name by which browsers and Telegram reach this host", "name by which browsers and Telegram reach this host", NULL,
 	initial_host, setup_check_host, NULL, false},
     [ANSWER_UPDATES] = {"updates", "webhook (Telegram comes to this host) or polling (this host asks Telegram; it needs no public address)",

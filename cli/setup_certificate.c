@@ -147,7 +147,7 @@ bool setup_check_key(struct setup *s, const char *value, struct tele_buf *why)
 	return judge_pair(s, s->certificate, s->key, why);
 }
 
-/* Whether one that was made here before still does: a link is to another's. */
+/* Whether the one that is here already still does: a link is to another's. */
 static bool still_good(struct setup *s, const char *certificate, const char *key_path)
 {
 	struct tele_buf ignored = {0};
@@ -156,12 +156,22 @@ static bool still_good(struct setup *s, const char *certificate, const char *key
 	X509 *x = NULL;
 	bool good = readlink(certificate, target, sizeof target) < 0 && judge_pair(s, certificate, key_path, &ignored);
 
-	s->tell_certificate = true;
+	if (!good)
+		s->tell_certificate = true;
 	x = good ? read_certificate(certificate, &ignored) : NULL;
 	good = x && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) && days >= SETUP_SOON_DAYS;
 	X509_free(x);
 	tele_buf_release(&ignored);
 	return good;
+}
+
+/* What was there may be somebody's only copy. */
+static void put_aside(const char *path)
+{
+	char former[PATH_MAX + 8];
+
+	snprintf(former, sizeof former, "%s.former", path);
+	rename(path, former);
 }
 
 static enum outcome make(struct setup *s, const char *certificate, const char *key, struct tele_buf *said)
@@ -176,8 +186,9 @@ static enum outcome make(struct setup *s, const char *certificate, const char *k
 
 	snprintf(subject, sizeof subject, "/CN=%s", host);
 	snprintf(names, sizeof names, "subjectAltName=%s:%s", address ? "IP" : "DNS", host);
-	unlink(certificate);
-	unlink(key);
+	put_aside(certificate);
+	put_aside(key);
+	s->tell_certificate = true;
 	good = spawn_run(argv, NULL, &out);
 	if (good)
 		tele_buf_printf(said, "made %s for %s, good for 800 days", certificate, host);

@@ -106,13 +106,16 @@ static bool replace(const char *path, const char *text, uid_t uid, gid_t gid, mo
 
 enum outcome setup_put(const struct setup *s, const char *path, const char *text, const char *user, mode_t mode, struct tele_buf *said)
 {
-	char at[PATH_MAX];
+	char at[PATH_MAX], real[PATH_MAX];
 	struct stat st = {0};
 	bool there;
 	uid_t uid;
 	gid_t gid;
 
 	setup_path(s, path, at, sizeof at);
+	/* Who keeps it elsewhere, with a link here, goes on to. */
+	if (realpath(at, real))
+		snprintf(at, sizeof at, "%s", real);
 	there = !lstat(at, &st);
 	if (!owner(user, &st, &uid, &gid))
 		return fail(said, user);

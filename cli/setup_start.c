@@ -17,9 +17,10 @@
 enum { HEALTH_TRIES = 60, HEALTH_MS = 500, ASK_S = 5 };
 
 /* What is to be started, for each way of getting updates; and what must not run beside it. */
-static const char *const hooked[] = {"telebot.socket", "telemanager.socket", "telebot.service", "telemanager.service", "teleengine.service", "telesender.service",
+static const char *const hooked[] = {"telebot.socket", "telemanager.socket", "telebot.service", "telemanager.service", "teleengine.service",
+    "telesender.service", "teleops.target", NULL};
+static const char *const polled[] = {"telepoll.service", "telemanager.socket", "telemanager.service", "teleengine.service", "telesender.service",
     "teleops.target", NULL};
-static const char *const polled[] = {"telepoll.service", "telemanager.socket", "telemanager.service", "teleengine.service", "telesender.service", "teleops.target", NULL};
 static const char *const not_hooked[] = {"telepoll.service", NULL}, *const not_polled[] = {"telebot.socket", "telebot.service", NULL};
 
 /* sd_booted(3) */

@@ -212,6 +212,30 @@ def test_a_certificate_of_ones_own(host):
         assert f.read() == theirs
 
 
+def test_a_certificate_that_is_there_already_is_kept_or_put_aside(host):
+    assert host.setup().returncode == 0
+    authority = make_certificate(host.directory, "authority.example")
+    for name, more, outcome in (("localhost", ["-CA", authority[0], "-CAkey", authority[1]], "same"), ("other.example", [], "done")):
+        certificate, key = make_certificate(host.directory, name, *more)
+        shutil.copy(certificate, host.etc / "cert.pem")
+        shutil.copy(key, host.etc / "key.pem")
+        done = host.setup()
+        assert done.returncode == 0 and host.outcomes(done)["certificate"] == outcome, done.stdout
+        # Telegram gets only what it would not believe by itself.
+        assert host.simulator.bot("getWebhookInfo")["result"]["has_custom_certificate"] == (outcome == "done")
+    assert (host.etc / "key.pem.former").read_bytes() == (host.directory / "other.example.key").read_bytes()
+
+
+def test_a_file_that_is_kept_elsewhere_stays_there(host):
+    assert host.setup().returncode == 0
+    conf, kept = host.etc / "teleops.conf", host.directory / "kept.conf"
+    conf.rename(kept)
+    conf.symlink_to(kept)
+    port = free_port()
+    assert host.setup(admin_port=port).returncode == 0
+    assert conf.is_symlink() and f"admin_port = {port}\n" in kept.read_text()
+
+
 def bad_token(host):
     return {"token_file": host.write("bad", "7000000009:another_token\n")}
 
