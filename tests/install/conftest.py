@@ -8,9 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../docs"))
 from commands import blocks  # noqa: E402
-from house import House, build_tree, missing  # noqa: E402
-
-TOKEN = "7000000001:install_test_token"
+from house import TOKEN, House, build_tree, missing  # noqa: E402
 
 
 def packages():

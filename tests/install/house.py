@@ -11,6 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
+TOKEN = "7000000001:install_test_token"
 CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 # What the tests need besides what the documentation says; the network is cut off inside, so all of it is there from the start.
 BESIDES = ["systemd", "systemd-sysv", "dbus", "iproute2", "spawn-fcgi", "python3", "python3-aiohttp", "curl", "procps"]

@@ -1,8 +1,7 @@
 """docs/install.md, as it stands: every command, in its order, in a fresh Debian with its own systemd, up to a conversation; then behind NAT, then an upgrade."""
 import pytest
 from commands import blocks, shell_mark
-from conftest import TOKEN
-from house import missing
+from house import TOKEN, missing
 
 pytestmark = [pytest.mark.full, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
