@@ -36,7 +36,7 @@ static const double ready_most_s = 5; /* who starts it waits so long for a datab
 static const double show_every_s = 1, show_again_s = 30, schedules_again_s = 1;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
-enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, CLOCK, READ_LINES, STORE_LINES, METRICS, STOP };
+enum op { NONE, START, RESUME, DESCRIBE, STEP, READ_FILE, STORE_RESULT, JANITOR, CLOCK, READ_LINES, STORE_LINES, METRICS, STOP };
 
 struct outgoing {
 	struct outgoing *next;
@@ -51,13 +51,15 @@ struct engine {
 	struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
 	int runner;
 	char name[64];
+	char *work_dir, *spool; /* as they were at the start: the runner knows no others */
+	long long moving;       /* task whose file the statement under way is about */
 	struct tele_array queues, programs, labels;
 	long long id, epoch; /* epoch 0: not registered */
 	unsigned resumed;    /* connection on which the claims were last compared */
 	enum op op;
 	struct job *jobs;
 	int njobs;
-	struct tele_task *waiting; /* claimed, but the runner was busy */
+	struct tele_task *waiting; /* claimed, but the runner was busy, or files are still to come */
 	size_t nwaiting;
 	struct outgoing *out, **out_last;
 	size_t sent;         /* of out, how many the step under way carries */
@@ -129,7 +131,7 @@ static void gather(struct engine *e)
 	while (*at) {
 		struct job *j = *at;
 
-		if (!j->over) {
+		if (!j->over || (results_left(&j->results) && !j->dropped)) {
 			at = &j->next;
 			continue;
 		}
@@ -161,9 +163,9 @@ static void run_text(struct engine *e, struct tele_task *t)
 	tele_task_release(t);
 }
 
-static void run_unknown(struct engine *e, struct tele_task *t)
+static void run_not(struct engine *e, struct tele_task *t, const char *why)
 {
-	struct ending end = {.exit_status = -1, .signal = -1, .why = "this engine does not know commands of this kind", .output = ""};
+	struct ending end = {.exit_status = -1, .signal = -1, .why = why, .output = ""};
 	struct tele_result r;
 
 	end.started_at = end.finished_at = wall_time();
@@ -172,22 +174,31 @@ static void run_unknown(struct engine *e, struct tele_task *t)
 	tele_task_release(t);
 }
 
+static void put_off(struct engine *e, struct tele_task *t)
+{
+	struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
+
+	if (!more) {
+		tele_task_release(t);
+		return;
+	}
+	e->waiting = more;
+	more[e->nwaiting++] = *t;
+	memset(t, 0, sizeof *t);
+}
+
 /* What runs in a process of its own: exec, sql, http. */
 static void run_job(struct engine *e, struct tele_task *t)
 {
 	struct job *j;
 
-	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf}, t, &j) == TELE_RETRY) {
-		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
-
+	if (files_lacking(t)) {
+		put_off(e, t);
+		return;
+	}
+	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf, e->work_dir}, t, &j) == TELE_RETRY) {
 		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
-		if (!more) {
-			tele_task_release(t);
-			return;
-		}
-		e->waiting = more;
-		more[e->nwaiting++] = *t;
-		memset(t, 0, sizeof *t);
+		put_off(e, t);
 		return;
 	}
 	j->next = e->jobs;
@@ -214,14 +225,78 @@ static void run(struct engine *e, struct tele_task *t)
 			return;
 		}
 	}
-	run_unknown(e, t);
+	run_not(e, t, "this engine does not know commands of this kind");
 }
 
-/* One that waits for the runner never ran. */
+/* Where a task waits; nwaiting: nowhere. */
+static size_t waiting_place(const struct engine *e, long long id)
+{
+	size_t i = 0;
+
+	while (i < e->nwaiting && e->waiting[i].id != id)
+		i++;
+	return i;
+}
+
+static struct tele_task *next_lacking(const struct engine *e)
+{
+	for (size_t i = 0; i < e->nwaiting; i++)
+		if (files_lacking(&e->waiting[i]))
+			return &e->waiting[i];
+	return NULL;
+}
+
+static struct job *next_unstored(const struct engine *e)
+{
+	struct job *j = e->jobs;
+
+	while (j && !(j->over && !j->dropped && results_left(&j->results)))
+		j = j->next;
+	return j;
+}
+
+static struct tele_task remove_waiting(struct engine *e, size_t i)
+{
+	struct tele_task t = e->waiting[i];
+
+	memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
+	return t;
+}
+
+/* A part of a file for a task that may have been cancelled meanwhile. */
+static void on_file(struct engine *e, const PGresult *res)
+{
+	size_t i = waiting_place(e, e->moving);
+	struct tele_buf why = {0};
+	enum tele_err rc = i < e->nwaiting ? files_take(&e->waiting[i], res, e->spool, &why) : TELE_EMPTY;
+	struct tele_task t;
+
+	if (rc != TELE_EMPTY && (rc != TELE_OK || !files_lacking(&e->waiting[i]))) {
+		t = remove_waiting(e, i);
+		if (rc == TELE_OK)
+			run_job(e, &t);
+		else
+			run_not(e, &t, tele_buf_text(&why));
+	}
+	tele_buf_release(&why);
+}
+
+static void on_result_stored(struct engine *e, const PGresult *res)
+{
+	struct job *j = e->jobs;
+
+	while (j && j->task.id != e->moving)
+		j = j->next;
+	if (j && !results_stored(&j->results, res))
+		tele_log(TELE_WARN, "results_lost", tele_int("task", j->task.id), tele_str("why", "the task is not this engine's any more"));
+}
+
+/* One that waits for the runner, or its files, never ran. */
 static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 {
 	struct ending end = {.exit_status = -1, .signal = -1, .cancelled = true, .cancelled_by = asked->person, .why = "", .output = ""};
 	struct tele_result r;
+	struct tele_task t;
 
 	for (size_t i = 0; i < e->nwaiting; i++) {
 		if (e->waiting[i].id != asked->id)
@@ -229,8 +304,8 @@ static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 		end.started_at = end.finished_at = wall_time();
 		if (result_make(&e->waiting[i], &end, &r) == TELE_OK)
 			finish(e, &e->waiting[i], &r);
-		tele_task_release(&e->waiting[i]);
-		memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
+		t = remove_waiting(e, i);
+		tele_task_release(&t);
 		return true;
 	}
 	return false;
@@ -394,7 +469,8 @@ static void on_metrics(struct engine *e, const PGresult *res)
 }
 
 static void (*const answers[])(struct engine *e, const PGresult *res) = {
-    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor,
+    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [READ_FILE] = on_file,
+    [STORE_RESULT] = on_result_stored, [JANITOR] = on_janitor,
     [CLOCK] = on_schedules, [READ_LINES] = on_lines, [STORE_LINES] = on_lines_stored, [METRICS] = on_metrics, [STOP] = on_stopped};
 
 static enum tele_err send_start(struct engine *e)
@@ -580,6 +656,10 @@ static enum op choose(const struct engine *e)
 		return DESCRIBE;
 	if (e->out || e->hear || now >= e->extend_due || (e->look && free_slots(e) > 0))
 		return STEP;
+	if (next_lacking(e))
+		return READ_FILE;
+	if (next_unstored(e))
+		return STORE_RESULT;
 	if (is_done(e))
 		return e->told_all ? STOP : METRICS;
 	if (e->lines.n)
@@ -591,6 +671,22 @@ static enum op choose(const struct engine *e)
 	if (now >= e->janitor_due)
 		return JANITOR;
 	return tele_metrics_wait_ms(e->metrics) ? NONE : METRICS;
+}
+
+static enum tele_err ask_part(struct engine *e)
+{
+	struct tele_task *t = next_lacking(e);
+
+	e->moving = t->id;
+	return files_ask(e->db, e->id, e->epoch, t);
+}
+
+static enum tele_err store_part(struct engine *e)
+{
+	struct job *j = next_unstored(e);
+
+	e->moving = j->task.id;
+	return results_store(e->db, e->id, e->epoch, &j->task, &j->results);
 }
 
 static enum tele_err send_op(struct engine *e)
@@ -605,6 +701,10 @@ static enum tele_err send_op(struct engine *e)
 		return send_describe(e);
 	case STEP:
 		return send_step(e);
+	case READ_FILE:
+		return ask_part(e);
+	case STORE_RESULT:
+		return store_part(e);
 	case JANITOR:
 		e->janitor_due = ev_now(e->loop) + janitor_every_s;
 		return send_janitor(e);
@@ -677,9 +777,8 @@ static void watch_db(struct engine *e)
 static void retry_waiting(struct engine *e)
 {
 	for (size_t n = e->nwaiting; n; n--) {
-		struct tele_task t = e->waiting[0];
+		struct tele_task t = remove_waiting(e, 0);
 
-		memmove(e->waiting, e->waiting + 1, --e->nwaiting * sizeof *e->waiting);
 		run_job(e, &t);
 	}
 }
@@ -874,11 +973,15 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 static void set_up(struct engine *e)
 {
 	double poll_s = tick_s(e->conf);
+	struct tele_buf spool = {0};
 
 	if (e->conf->engine_name)
 		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
 	else
 		gethostname(e->name, sizeof e->name - 1);
+	e->work_dir = strdup(e->conf->work_dir);
+	tele_buf_printf(&spool, "%s/spool", e->conf->work_dir);
+	e->spool = tele_buf_detach(&spool);
 	add_lists(e);
 	add_programs(e);
 	e->out_last = &e->out;
@@ -919,6 +1022,8 @@ static void tear_down(struct engine *e)
 	while ((t = take_waiting(e)))
 		tele_task_release(t);
 	free(e->waiting);
+	free(e->work_dir);
+	free(e->spool);
 	drop_results(e, (size_t)-1);
 	tele_array_release(&e->queues);
 	tele_array_release(&e->labels);
@@ -933,7 +1038,7 @@ static void tear_down(struct engine *e)
 int loop_run(struct tele_conf *conf, int runner)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME,
-	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR, TELE_STMT_SCHEDULES_RUN, TELE_STMT_SCHEDULE_UNCHECKED,
+	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_TASK_FILE, TELE_STMT_RESULT_PUT, TELE_STMT_JANITOR, TELE_STMT_SCHEDULES_RUN, TELE_STMT_SCHEDULE_UNCHECKED,
 	    TELE_STMT_SCHEDULE_CHECKED, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct engine e = {.conf = conf, .runner = runner};

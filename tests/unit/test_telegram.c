@@ -163,7 +163,8 @@ static void uploads_a_file_as_a_form(void **state)
 {
 	static const char *const answers[] = {"{\"ok\":true,\"result\":{\"message_id\":7}}", "{\"ok\":true,\"result\":true}",
 	    "{\"ok\":true,\"result\":true}", NULL};
-	const struct tele_telegram_file file = {"document", "out 1.txt", "text/plain; charset=utf-8", "a\0b\r\n--c", 8};
+	const struct tele_telegram_file file = {
+	    .field = "document", .name = "out 1.txt", .type = "text/plain; charset=utf-8", .bytes = "a\0b\r\n--c", .size = 8};
 	struct json_object *params = json_tokener_parse("{\"chat_id\":-2001,\"caption\":\"see\",\"reply_parameters\":{\"message_id\":3}}");
 	struct tele_answer a;
 	struct server s;
