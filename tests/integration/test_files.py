@@ -97,7 +97,8 @@ def test_a_document_with_the_command_as_its_caption(files):
     said = sent(files, 4001, "report 1.csv", body, "/show").splitlines()
     assert said == [f"report_1.csv {len(body)} 600 {digest(body)}", "in files/doc/report_1.csv"]
     assert files.sql("SELECT args FROM task_history WHERE command_name = 'show' ORDER BY finished_at DESC LIMIT 1")[0][0] == {"doc": "report_1.csv"}
-    assert files.count("pending") == 0 and os.listdir(files.env["TELEOPS_WORK_DIR"]) == ["spool"] and os.listdir(files.env["TELEOPS_WORK_DIR"] + "/spool") == []
+    work = files.env["TELEOPS_WORK_DIR"]
+    assert files.count("pending") == 0 and files.wait(lambda: os.listdir(work) == ["spool"] and not os.listdir(work + "/spool"), 30), "nothing of it is left"
 
 
 def test_a_command_as_a_reply_to_a_document(files):
