@@ -10,6 +10,7 @@
 #include "engine/loop.h"
 
 #include "engine/job.h"
+#include "engine/offer.h"
 #include "lib/array.h"
 #include "lib/expand.h"
 #include "lib/log.h"
@@ -18,8 +19,6 @@
 #include "lib/schedule.h"
 #include "lib/start.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <json-c/json.h>
 #include <poll.h>
 #include <stdio.h>
@@ -53,7 +52,7 @@ struct engine {
 	char name[64];
 	char *work_dir, *spool; /* as they were at the start: the runner knows no others */
 	long long moving;       /* task whose file the statement under way is about */
-	struct tele_array queues, programs, labels;
+	struct offer offer;
 	long long id, epoch; /* epoch 0: not registered */
 	unsigned resumed;    /* connection on which the claims were last compared */
 	enum op op;
@@ -487,7 +486,7 @@ static enum tele_err send_start(struct engine *e)
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	e->extend_sent = ev_now(e->loop);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_START,
-	    (const char *[]){e->name, boot, pid, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
+	    (const char *[]){e->name, boot, pid, tele_array_text(&e->offer.queues), slots, tele_array_text(&e->offer.programs), tele_array_text(&e->offer.labels)});
 }
 
 static enum tele_err send_ids(struct engine *e, enum tele_stmt stmt, struct tele_array *third)
@@ -507,7 +506,7 @@ static enum tele_err send_describe(struct engine *e)
 	snprintf(epoch, sizeof epoch, "%lld", e->epoch);
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_DESCRIBE,
-	    (const char *[]){id, epoch, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
+	    (const char *[]){id, epoch, tele_array_text(&e->offer.queues), slots, tele_array_text(&e->offer.programs), tele_array_text(&e->offer.labels)});
 }
 
 static enum tele_err send_janitor(struct engine *e)
@@ -896,35 +895,6 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 	e->stopping = true;
 }
 
-static void add_list(struct tele_array *to, const char *commas)
-{
-	char *list = commas ? strdup(commas) : NULL, *save = NULL;
-
-	for (char *q = list ? strtok_r(list, ", ", &save) : NULL; q; q = strtok_r(NULL, ", ", &save))
-		tele_array_str(to, q);
-	free(list);
-}
-
-static void add_lists(struct engine *e)
-{
-	add_list(&e->queues, e->conf->queues);
-	add_list(&e->labels, e->conf->engine_labels);
-}
-
-static void add_programs(struct engine *e)
-{
-	DIR *d = opendir(e->conf->exec_dir);
-	struct dirent *f;
-
-	if (!d)
-		tele_log(TELE_WARN, "no_exec_dir", tele_str("exec_dir", e->conf->exec_dir), tele_str("error", strerror(errno)));
-	while (d && (f = readdir(d)))
-		if (*f->d_name != '.' && !strstr(f->d_name, ".policy"))
-			tele_array_str(&e->programs, f->d_name);
-	if (d)
-		closedir(d);
-}
-
 /* However seldom it looks for tasks, an idle engine must wake for its lease. */
 static double tick_s(const struct tele_conf *conf)
 {
@@ -960,11 +930,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	tele_conf_release(e->conf);
 	*e->conf = fresh;
 	load_keys(e);
-	tele_array_reset(&e->queues);
-	tele_array_reset(&e->labels);
-	tele_array_reset(&e->programs);
-	add_lists(e);
-	add_programs(e);
+	offer_read(&e->offer, e->conf);
 	e->tick.repeat = tick_s(e->conf);
 	ev_timer_again(loop, &e->tick);
 	e->describe = true;
@@ -982,8 +948,7 @@ static void set_up(struct engine *e)
 	e->work_dir = strdup(e->conf->work_dir);
 	tele_buf_printf(&spool, "%s/spool", e->conf->work_dir);
 	e->spool = tele_buf_detach(&spool);
-	add_lists(e);
-	add_programs(e);
+	offer_read(&e->offer, e->conf);
 	e->out_last = &e->out;
 	ev_io_init(&e->db_io, on_nothing, -1, 0);
 	ev_timer_init(&e->db_timer, on_timer, 0, 0);
@@ -1025,9 +990,7 @@ static void tear_down(struct engine *e)
 	free(e->work_dir);
 	free(e->spool);
 	drop_results(e, (size_t)-1);
-	tele_array_release(&e->queues);
-	tele_array_release(&e->labels);
-	tele_array_release(&e->programs);
+	offer_release(&e->offer);
 	tele_schedule_release(&e->lines);
 	tele_db_free(e->db);
 	tele_metrics_free(e->metrics);

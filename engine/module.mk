@@ -5,6 +5,7 @@ teleengine_SOURCES = \
 	engine/teleengine.c \
 	engine/loop.c engine/loop.h \
 	engine/job.c engine/job.h \
+	engine/offer.c engine/offer.h \
 	engine/secrets.c engine/secrets.h \
 	engine/connection.c engine/connection.h \
 	engine/files.c engine/files.h \

@@ -308,6 +308,25 @@ def test_a_sender_that_dies_while_it_fetches(files):
     assert files.wait(lambda: (files.sim.answers(4001) or [""])[-1].startswith(f"t.txt 11 600 {digest(b'still there')}"), 60)
 
 
+def cut(stack, *programs):
+    stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY (%s) AND datname = current_database()", (list(programs),), user="postgres")
+
+
+def test_the_database_goes_while_files_are_on_their_way(files):
+    files.sim.fault("slow", method="file", seconds=3)
+    files.sim.send(4001, "t.txt", b"still there", "/show")
+    assert files.wait(lambda: files.sim.calls("file"), 30)
+    cut(files, "telesender")
+    assert files.wait(lambda: (files.sim.answers(4001) or [""])[-1].startswith(f"t.txt 11 600 {digest(b'still there')}"), 60)
+    body = (bytes(range(256)) * (5 * MIB // 256))
+    files.sim.send(4001, "t.bin", 5 * MIB, "/back")
+    for _ in range(8):
+        time.sleep(0.3)
+        cut(files, "telesender", "teleengine")
+    assert files.wait(lambda: {n for n, _, _ in documents(files, 4001)} == {"back-t.bin", "second.bin"}, 120) and files.settled()
+    assert {digest(b) for _, b, _ in documents(files, 4001)} == {digest(body)}
+
+
 def memory(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8") as f:
         return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) // 1024
