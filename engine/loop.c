@@ -11,6 +11,7 @@
 
 #include "engine/job.h"
 #include "engine/offer.h"
+#include "engine/waiting.h"
 #include "lib/array.h"
 #include "lib/expand.h"
 #include "lib/log.h"
@@ -58,8 +59,7 @@ struct engine {
 	enum op op;
 	struct job *jobs;
 	int njobs;
-	struct tele_task *waiting; /* claimed, but the runner was busy, or files are still to come */
-	size_t nwaiting;
+	struct waiting waiting;
 	struct outgoing *out, **out_last;
 	size_t sent;         /* of out, how many the step under way carries */
 	bool extending, stopping, ended_all, told_all;
@@ -76,11 +76,6 @@ struct engine {
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
-
-static struct tele_task *take_waiting(struct engine *e)
-{
-	return e->nwaiting ? &e->waiting[--e->nwaiting] : NULL;
-}
 
 static void queue_result(struct engine *e, struct tele_result *r)
 {
@@ -173,31 +168,18 @@ static void run_not(struct engine *e, struct tele_task *t, const char *why)
 	tele_task_release(t);
 }
 
-static void put_off(struct engine *e, struct tele_task *t)
-{
-	struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
-
-	if (!more) {
-		tele_task_release(t);
-		return;
-	}
-	e->waiting = more;
-	more[e->nwaiting++] = *t;
-	memset(t, 0, sizeof *t);
-}
-
 /* What runs in a process of its own: exec, sql, http. */
 static void run_job(struct engine *e, struct tele_task *t)
 {
 	struct job *j;
 
 	if (files_lacking(t)) {
-		put_off(e, t);
+		waiting_add(&e->waiting, t);
 		return;
 	}
 	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf, e->work_dir}, t, &j) == TELE_RETRY) {
 		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
-		put_off(e, t);
+		waiting_add(&e->waiting, t);
 		return;
 	}
 	j->next = e->jobs;
@@ -227,24 +209,6 @@ static void run(struct engine *e, struct tele_task *t)
 	run_not(e, t, "this engine does not know commands of this kind");
 }
 
-/* Where a task waits; nwaiting: nowhere. */
-static size_t waiting_place(const struct engine *e, long long id)
-{
-	size_t i = 0;
-
-	while (i < e->nwaiting && e->waiting[i].id != id)
-		i++;
-	return i;
-}
-
-static struct tele_task *next_lacking(const struct engine *e)
-{
-	for (size_t i = 0; i < e->nwaiting; i++)
-		if (files_lacking(&e->waiting[i]))
-			return &e->waiting[i];
-	return NULL;
-}
-
 static struct job *next_unstored(const struct engine *e)
 {
 	struct job *j = e->jobs;
@@ -254,24 +218,15 @@ static struct job *next_unstored(const struct engine *e)
 	return j;
 }
 
-static struct tele_task remove_waiting(struct engine *e, size_t i)
-{
-	struct tele_task t = e->waiting[i];
-
-	memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
-	return t;
-}
-
 /* A part of a file for a task that may have been cancelled meanwhile. */
 static void on_file(struct engine *e, const PGresult *res)
 {
-	size_t i = waiting_place(e, e->moving);
+	struct tele_task *waits = waiting_find(&e->waiting, e->moving), t;
 	struct tele_buf why = {0};
-	enum tele_err rc = i < e->nwaiting ? files_take(&e->waiting[i], res, e->spool, &why) : TELE_EMPTY;
-	struct tele_task t;
+	enum tele_err rc = waits ? files_take(waits, res, e->spool, &why) : TELE_EMPTY;
 
-	if (rc != TELE_EMPTY && (rc != TELE_OK || !files_lacking(&e->waiting[i]))) {
-		t = remove_waiting(e, i);
+	if (rc != TELE_EMPTY && (rc != TELE_OK || !files_lacking(waits))) {
+		t = waiting_take(&e->waiting, waits);
 		if (rc == TELE_OK)
 			run_job(e, &t);
 		else
@@ -294,20 +249,17 @@ static void on_result_stored(struct engine *e, const PGresult *res)
 static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 {
 	struct ending end = {.exit_status = -1, .signal = -1, .cancelled = true, .cancelled_by = asked->person, .why = "", .output = ""};
+	struct tele_task *waits = waiting_find(&e->waiting, asked->id), t;
 	struct tele_result r;
-	struct tele_task t;
 
-	for (size_t i = 0; i < e->nwaiting; i++) {
-		if (e->waiting[i].id != asked->id)
-			continue;
-		end.started_at = end.finished_at = wall_time();
-		if (result_make(&e->waiting[i], &end, &r) == TELE_OK)
-			finish(e, &e->waiting[i], &r);
-		t = remove_waiting(e, i);
-		tele_task_release(&t);
-		return true;
-	}
-	return false;
+	if (!waits)
+		return false;
+	t = waiting_take(&e->waiting, waits);
+	end.started_at = end.finished_at = wall_time();
+	if (result_make(&t, &end, &r) == TELE_OK)
+		finish(e, &t, &r);
+	tele_task_release(&t);
+	return true;
 }
 
 static void cancel(struct engine *e, const struct tele_task *asked)
@@ -325,16 +277,13 @@ static void cancel(struct engine *e, const struct tele_task *asked)
 /* The tasks are no longer ours: idempotent ones run elsewhere, so they end here and say nothing. */
 static void let_go(struct engine *e)
 {
-	struct tele_task *t;
-
 	for (struct job *j = e->jobs; j; j = j->next) {
 		if (!j->task.idempotent || j->dropped)
 			continue;
 		j->dropped = true;
 		job_end(j, NULL);
 	}
-	while ((t = take_waiting(e)))
-		tele_task_release(t);
+	waiting_release(&e->waiting);
 }
 
 static void on_fenced(struct engine *e)
@@ -543,8 +492,8 @@ static enum tele_err send_resume(struct engine *e)
 
 	for (struct job *j = e->jobs; j; j = j->next)
 		tele_array_int(&known, j->task.id);
-	for (size_t i = 0; i < e->nwaiting; i++)
-		tele_array_int(&known, e->waiting[i].id);
+	for (size_t i = 0; i < e->waiting.n; i++)
+		tele_array_int(&known, e->waiting.list[i].id);
 	for (struct outgoing *o = e->out; o; o = o->next)
 		tele_array_int(&known, o->result.task_id);
 	rc = send_ids(e, TELE_STMT_ENGINE_RESUME, &known);
@@ -597,7 +546,7 @@ static size_t collect_started(struct engine *e, long long *ids)
 
 static int free_slots(const struct engine *e)
 {
-	long n = e->conf->slots - e->njobs - (long)e->nwaiting;
+	long n = e->conf->slots - e->njobs - (long)e->waiting.n;
 
 	return e->stopping || n < 0 ? 0 : (int)n;
 }
@@ -630,7 +579,7 @@ static enum tele_err send_step(struct engine *e)
 
 static bool is_done(const struct engine *e)
 {
-	return e->stopping && !e->njobs && !e->nwaiting;
+	return e->stopping && !e->njobs && !e->waiting.n;
 }
 
 static enum tele_err send_metrics(struct engine *e)
@@ -655,7 +604,7 @@ static enum op choose(const struct engine *e)
 		return DESCRIBE;
 	if (e->out || e->hear || now >= e->extend_due || (e->look && free_slots(e) > 0))
 		return STEP;
-	if (next_lacking(e))
+	if (waiting_lacking(&e->waiting))
 		return READ_FILE;
 	if (next_unstored(e))
 		return STORE_RESULT;
@@ -674,7 +623,7 @@ static enum op choose(const struct engine *e)
 
 static enum tele_err ask_part(struct engine *e)
 {
-	struct tele_task *t = next_lacking(e);
+	struct tele_task *t = waiting_lacking(&e->waiting);
 
 	e->moving = t->id;
 	return files_ask(e->db, e->id, e->epoch, t);
@@ -775,8 +724,8 @@ static void watch_db(struct engine *e)
 
 static void retry_waiting(struct engine *e)
 {
-	for (size_t n = e->nwaiting; n; n--) {
-		struct tele_task t = remove_waiting(e, 0);
+	for (size_t n = e->waiting.n; n; n--) {
+		struct tele_task t = waiting_take(&e->waiting, e->waiting.list);
 
 		run_job(e, &t);
 	}
@@ -976,17 +925,13 @@ static void set_up(struct engine *e)
 
 static void tear_down(struct engine *e)
 {
-	struct tele_task *t;
-
 	while (e->jobs) {
 		struct job *j = e->jobs;
 
 		e->jobs = j->next;
 		job_free(e->loop, j);
 	}
-	while ((t = take_waiting(e)))
-		tele_task_release(t);
-	free(e->waiting);
+	waiting_release(&e->waiting);
 	free(e->work_dir);
 	free(e->spool);
 	drop_results(e, (size_t)-1);

@@ -6,6 +6,7 @@ teleengine_SOURCES = \
 	engine/loop.c engine/loop.h \
 	engine/job.c engine/job.h \
 	engine/offer.c engine/offer.h \
+	engine/waiting.c engine/waiting.h \
 	engine/secrets.c engine/secrets.h \
 	engine/connection.c engine/connection.h \
 	engine/files.c engine/files.h \
@@ -31,6 +32,7 @@ sbin_PROGRAMS += telesender
 telesender_SOURCES = \
 	engine/telesender.c \
 	engine/send_loop.c engine/send_loop.h \
+	engine/bot.c engine/bot.h \
 	engine/operation.c engine/operation.h \
 	engine/transfer.c engine/transfer.h \
 	engine/lane.c engine/lane.h \

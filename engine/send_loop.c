@@ -7,6 +7,7 @@
  */
 #include "engine/send_loop.h"
 
+#include "engine/bot.h"
 #include "engine/lane.h"
 #include "engine/operation.h"
 #include "engine/transfer.h"
@@ -29,7 +30,7 @@
 #include <unistd.h>
 
 enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
-static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30;
+static const double lead_every_s = 1, token_every_s = 60, sweep_every_s = 30;
 static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
 enum op { NONE, LEAD, TAKE_ROWS, FETCH, TRANSFER, SETTLE, SEEN, WEBHOOK, METRICS };
@@ -46,11 +47,8 @@ struct sender {
 	long long epoch; /* 0: not the active one */
 	struct tele_settlements settling, under_way; /* the latter is being stored */
 	unsigned long batch;    /* number of what is collected in settling, from 1 */
-	char me_id[24], me_username[80], me_name[160]; /* what getMe said */
-	bool me_known, me_stored, me_asked;
-	char *webhook;          /* what getWebhookInfo said, to be stored; NULL: nothing new */
-	bool webhook_asked;
-	double me_due, webhook_due, lead_due, look_due, sweep_due, alive_due;
+	struct bot bot;
+	double lead_due, look_due, sweep_due, alive_due;
 	double hold_all;        /* nothing is sent before */
 	int failures;           /* in a row, over all chats */
 	double last_429;
@@ -62,7 +60,6 @@ struct sender {
 	int signals;
 };
 
-static char me_tag, webhook_tag; /* tags of requests that no row asked for */
 static const char *const channels[] = {"outbox", NULL};
 
 static double now_s(void)
@@ -329,12 +326,6 @@ static void follow_chat(struct sender *s, struct lane *lane, long long to)
 		lane_pop(s->lanes, lane);
 }
 
-static void note_webhook(struct sender *s, const struct tele_answer *a)
-{
-	free(s->webhook);
-	s->webhook = a->result ? strdup(json_object_to_json_string_ext(a->result, JSON_C_TO_STRING_PLAIN)) : NULL;
-}
-
 /* What getFile said of a file. False: try again, as with everything else. */
 static bool on_file(struct sender *s, struct lane *lane, const struct tele_answer *a)
 {
@@ -368,7 +359,7 @@ static void on_answer(struct sender *s, struct lane *lane, const struct tele_ans
 	case TELE_TG_NOT_MODIFIED:
 	case TELE_TG_TOO_OLD:
 		if (!strcmp(lane->first->op, "webhook_info"))
-			note_webhook(s, a);
+			bot_note_webhook(&s->bot, a);
 		note_sent(s, lane, a);
 		break;
 	case TELE_TG_WAIT:
@@ -405,56 +396,6 @@ static void on_answer(struct sender *s, struct lane *lane, const struct tele_ans
 		lane_pop(s->lanes, lane);
 	if (!lane->busy)
 		lane->abandoned = false;
-}
-
-static void copy_string(char *to, size_t size, struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-
-	if (json_object_object_get_ex(o, key, &v))
-		snprintf(to, size, "%s", json_object_get_string(v));
-}
-
-static void on_me(struct sender *s, const struct tele_answer *a, double now)
-{
-	s->me_asked = false;
-	if (a->verdict == TELE_TG_OK && a->result) {
-		copy_string(s->me_id, sizeof s->me_id, a->result, "id");
-		copy_string(s->me_username, sizeof s->me_username, a->result, "username");
-		copy_string(s->me_name, sizeof s->me_name, a->result, "first_name");
-		s->me_known = true;
-		tele_log(TELE_INFO, "bot", tele_str("id", s->me_id), tele_str("username", s->me_username));
-		return;
-	}
-	s->me_due = now + (a->verdict == TELE_TG_TOKEN ? token_every_s : seen_every_s);
-	tele_log(TELE_ERROR, "getme_failed", tele_str("error", a->words),
-	    tele_str("todo", a->verdict == TELE_TG_TOKEN ? "the token is wrong: set bot_token" : "trying again by itself"));
-}
-
-static void ask_me(struct sender *s, double now)
-{
-	if (s->me_known || s->me_asked || now < s->me_due || s->stopping)
-		return;
-	s->me_due = now + seen_every_s;
-	s->me_asked = tele_telegram_call(s->telegram, "getMe", "{}", &me_tag) == TELE_OK;
-}
-
-static void on_webhook_info(struct sender *s, const struct tele_answer *a, double now)
-{
-	s->webhook_asked = false;
-	if (a->verdict == TELE_TG_OK)
-		note_webhook(s, a);
-	else
-		s->webhook_due = now + seen_every_s;
-}
-
-/* The pages show the webhook's health, and have no token to ask for it. */
-static void ask_webhook(struct sender *s, double now)
-{
-	if (!s->epoch || s->webhook_asked || now < s->webhook_due || s->stopping)
-		return;
-	s->webhook_due = now + webhook_every_s;
-	s->webhook_asked = tele_telegram_call(s->telegram, "getWebhookInfo", "{}", &webhook_tag) == TELE_OK;
 }
 
 static void on_lead(struct sender *s, const PGresult *res)
@@ -563,7 +504,7 @@ static void on_settled(struct sender *s, const PGresult *res)
 
 static void on_seen(struct sender *s, const PGresult *res)
 {
-	s->me_stored = true;
+	s->bot.stored = true;
 }
 
 static void on_webhook_stored(struct sender *s, const PGresult *res)
@@ -608,16 +549,6 @@ static enum tele_err send_take(struct sender *s)
 	return rc;
 }
 
-static enum tele_err send_webhook(struct sender *s)
-{
-	enum tele_err rc = tele_db_send(s->db, TELE_STMT_BOT_WEBHOOK, (const char *[]){s->webhook});
-
-	/* Asked again in a minute: no need to keep it. */
-	free(s->webhook);
-	s->webhook = NULL;
-	return rc;
-}
-
 /* Nothing is under way, nothing is to be stored. */
 static bool is_idle(const struct sender *s)
 {
@@ -643,13 +574,13 @@ static enum op choose(struct sender *s, double now)
 		return is_idle(s) && !s->told_all ? METRICS : NONE;
 	if (!tele_metrics_wait_ms(s->metrics))
 		return METRICS;
-	if (s->me_known && !s->me_stored)
+	if (s->bot.known && !s->bot.stored)
 		return SEEN;
 	if (!s->epoch)
-		return tele_telegram_active(s->telegram) == s->me_asked + s->webhook_asked && now >= s->lead_due ? LEAD : NONE;
+		return tele_telegram_active(s->telegram) == bot_asks(&s->bot) && now >= s->lead_due ? LEAD : NONE;
 	if (first_fetching(s))
 		return FETCH;
-	if (s->webhook)
+	if (s->bot.webhook)
 		return WEBHOOK;
 	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
 }
@@ -666,11 +597,11 @@ static enum tele_err send_op(struct sender *s)
 	case TRANSFER:
 		return transfers_send(s->transfers, s->db, s->epoch);
 	case WEBHOOK:
-		return send_webhook(s);
+		return bot_send_webhook(&s->bot, s->db);
 	case SETTLE:
 		return send_settlements(s);
 	case SEEN:
-		return tele_db_send(s->db, TELE_STMT_BOT_SEEN, (const char *[]){s->me_id, s->me_username, s->me_name});
+		return bot_send_seen(&s->bot, s->db);
 	case METRICS:
 		return send_metrics(s);
 	case NONE:
@@ -765,17 +696,15 @@ static void drive_telegram(struct sender *s, double now)
 
 	while (tele_telegram_next(s->telegram, &a) == TELE_OK) {
 		count_error(s, &a);
-		if (a.tag == &me_tag)
-			on_me(s, &a, now);
-		else if (a.tag == &webhook_tag)
-			on_webhook_info(s, &a, now);
-		else if (transfers_lane(s->transfers, a.tag))
+		if (bot_answer(&s->bot, &a, now))
+			continue;
+		if (transfers_lane(s->transfers, a.tag))
 			on_download(s, &a, now);
 		else
 			on_answer(s, a.tag, &a, now);
 	}
-	ask_me(s, now);
-	ask_webhook(s, now);
+	if (!s->stopping)
+		bot_ask(&s->bot, s->telegram, s->epoch != 0, now);
 }
 
 static void set_rates(struct sender *s)
@@ -801,8 +730,8 @@ static void reload(struct sender *s)
 		tele_log(TELE_ERROR, "no_memory", tele_str("todo", "send HUP again; the former token is used"));
 	tele_conf_release(s->conf);
 	*s->conf = fresh;
-	s->me_known = s->me_stored = false;
-	s->me_due = s->hold_all = 0;
+	s->bot.known = s->bot.stored = false;
+	s->bot.me_due = s->hold_all = 0;
 	lanes_set_rates(s->lanes, s->conf, now_s());
 	set_rates(s);
 }
@@ -931,7 +860,7 @@ int send_loop(struct tele_conf *conf)
 	lanes_free(s.lanes);
 	tele_settlements_release(&s.settling);
 	tele_settlements_release(&s.under_way);
-	free(s.webhook);
+	bot_release(&s.bot);
 	close(s.signals);
 	curl_global_cleanup();
 	tele_log(TELE_INFO, "stopped");
