@@ -35,8 +35,10 @@ static const char *const words[] = {
     "\nAll of it: /output %lld", /* ALL */
     "runs for %s",                /* RUNS */
     "\n%zu characters, in the file; they end with:\n", /* IN_FILE */
+    "/%s: done", /* DONE */
+    "(%zu of its files not sent: not empty, no links, %ld at most, each of %ld MB at most)", /* LEFT_OUT */
 };
-enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, RUNS, IN_FILE };
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, RUNS, IN_FILE, DONE, LEFT_OUT };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
 
@@ -95,6 +97,10 @@ static bool is_blank(const char *text, size_t n)
 
 static void note_cut(struct tele_buf *text, const struct ending *e)
 {
+	if (e->left_out) {
+		tele_buf_str(text, text->len ? "\n" : "");
+		tele_buf_printf(text, words[LEFT_OUT], e->left_out, e->files_most, e->megabytes_most);
+	}
 	if (e->total <= (long long)e->size)
 		return;
 	tele_buf_str(text, text->len ? "\n" : "");
@@ -165,7 +171,8 @@ static void say_success(struct tele_buf *text, struct tele_buf *entities, const 
 
 	n = without_trailing_space(output, n);
 	if (!n) {
-		tele_buf_printf(text, words[NO_OUTPUT], t->command);
+		tele_buf_printf(text, words[e->files ? DONE : NO_OUTPUT], t->command);
+		note_cut(text, e);
 		return;
 	}
 	if (!is_short) {
@@ -187,8 +194,10 @@ static void say_failure(struct tele_buf *text, struct tele_buf *entities, const 
 
 	say_head(text, t, e);
 	n = without_trailing_space(output, n);
-	if (is_blank(output, n))
+	if (is_blank(output, n)) {
+		note_cut(text, e);
 		return;
+	}
 	tele_buf_char(text, '\n');
 	from = text->len;
 	add_end(text, e, output, n, TAIL_UNITS);

@@ -8,6 +8,7 @@ libteleops_a_SOURCES = \
 	lib/notify.c lib/notify.h \
 	lib/start.c lib/start.h \
 	lib/text.c lib/text.h \
+	lib/filename.c lib/filename.h \
 	lib/json.c lib/json.h \
 	lib/mustache.c lib/mustache.h \
 	lib/render.c lib/render.h \

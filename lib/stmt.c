@@ -32,6 +32,9 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
 	" FROM engine_step($1::bigint, $2::bigint, $3::boolean, $4::integer, $5::bigint[], $6::bigint[], $7::text[], $8::text[],"
 	" $9::bigint[], $10::integer[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::timestamptz[], $16::timestamptz[],"
 	" $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::boolean[])", 22},
+    [TELE_STMT_TASK_FILE] = {"task_file", "SELECT body, last FROM task_file($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::integer)", 5},
+    [TELE_STMT_RESULT_PUT] = {"result_put",
+	"SELECT result_put($1::bigint, $2::bigint, $3::bigint, $4::integer, $5::integer, $6::text, $7::integer, $8::bytea, $9::boolean)", 9},
     [TELE_STMT_JANITOR] = {"janitor", "SELECT janitor($1::bigint, $2::integer, $3::integer)", 3},
     [TELE_STMT_SCHEDULES_RUN] = {"schedules_run", "SELECT fired, unchecked, wait_ms FROM schedules_run($1::integer)", 1},
     [TELE_STMT_SCHEDULE_UNCHECKED] = {"schedule_unchecked",
@@ -45,9 +48,12 @@ static const struct tele_stmt_text texts[TELE_STMT_COUNT] = {
 	" expires_s, blocked, extract(epoch FROM clock_timestamp() - created_at) AS age_s"
 	" FROM outbox_take($1::bigint, $2::bigint[], $3::integer)", 3},
     [TELE_STMT_OUTBOX_TEXT] = {"outbox_text", "SELECT text, entities, markup, version, final FROM outbox_text($1::bigint, $2::bigint)", 2},
-    [TELE_STMT_OUTBOX_FILE] = {"outbox_file", "SELECT name, body FROM outbox_file($1::bigint, $2::bigint)", 2},
+    [TELE_STMT_OUTBOX_FILE] = {"outbox_file", "SELECT name, body, file_id, size FROM outbox_file($1::bigint, $2::bigint)", 2},
     [TELE_STMT_OUTBOX_SETTLE] = {"outbox_settle",
 	"SELECT dead, again FROM outbox_settle($1::bigint, $2::bigint[], $3::text[], $4::integer[], $5::integer[], $6::bigint[], $7::text[])", 7},
+    [TELE_STMT_FILE_PUT] = {"file_put", "SELECT file_put($1::bigint, $2::bigint, $3::integer, $4::bytea)", 4},
+    [TELE_STMT_FILE_END] = {"file_end", "SELECT file_end($1::bigint, $2::bigint, $3::text, $4::text)", 4},
+    [TELE_STMT_FILE_PART] = {"file_part", "SELECT body FROM file_part($1::bigint, $2::bigint, $3::integer)", 3},
     [TELE_STMT_BOT_SEEN] = {"bot_seen", "SELECT bot_seen($1::bigint, $2::text, $3::text)", 3},
     [TELE_STMT_BOT_WEBHOOK] = {"bot_webhook", "SELECT bot_webhook($1::jsonb)", 1},
     [TELE_STMT_HEALTH] = {"health", "SELECT schema_version, tasks, outbox, engines FROM health()", 0},

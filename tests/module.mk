@@ -32,6 +32,7 @@ UNIT_TESTS = \
 	tests/unit/test_telegram \
 	tests/unit/test_template \
 	tests/unit/test_text \
+	tests/unit/test_filename \
 	tests/unit/test_update \
 	tests/unit/test_lane \
 	tests/unit/test_rate \
@@ -132,6 +133,9 @@ tests_unit_test_telegram_LDADD = $(UNIT_LDADD)
 tests_unit_test_template_SOURCES = tests/unit/test_template.c
 tests_unit_test_template_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_template_LDADD = $(UNIT_LDADD)
+tests_unit_test_filename_SOURCES = tests/unit/test_filename.c
+tests_unit_test_filename_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_filename_LDADD = $(UNIT_LDADD)
 tests_unit_test_text_SOURCES = tests/unit/test_text.c
 tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_text_LDADD = $(UNIT_LDADD)

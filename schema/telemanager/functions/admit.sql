@@ -44,7 +44,7 @@ BEGIN
 			WHERE is_builtin(n.name) OR may_see(r.user_id, c.id, r.chat_id)
 			ORDER BY n.place LIMIT 1),
 		say('unknown', jsonb_build_object('command', r.reply)));
-	WHEN 'text' THEN RETURN say('plain');
+	WHEN 'text' THEN RETURN say(CASE WHEN r.extra = 'file' THEN 'plain_file' ELSE 'plain' END);
 	ELSE RETURN NULL;
 	END CASE;
 END $$;
@@ -105,7 +105,7 @@ BEGIN
 		RETURN CASE WHEN number IS NULL THEN say('approve_which') ELSE (pending_decide(r.user_id, r.from_id, number, r.action = 'approve')).toast END;
 	WHEN 'cancel' THEN
 		IF number IS NULL THEN
-			DELETE FROM pending p WHERE p.state IN ('asking', 'confirming') AND p.telegram_id = r.from_id AND p.chat_id = r.chat_id AND p.thread_id = r.thread_id;
+			DELETE FROM pending p WHERE p.state IN ('asking', 'confirming', 'fetching') AND p.telegram_id = r.from_id AND p.chat_id = r.chat_id AND p.thread_id = r.thread_id;
 			IF FOUND THEN
 				RETURN say('dismissed');
 			END IF;
@@ -193,7 +193,7 @@ BEGIN
 		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
 		WHEN NOT p.enabled THEN 'disabled'
 		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND EXISTS (SELECT FROM grants_that_fit(p.id, c.id, u.chat_id, w.args))) THEN 'refused'
-			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
+			WHEN c.dangerous OR c.approvals > 0 OR files_wanted(w.args) THEN 'pending' ELSE 'task' END
 		WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
 		WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
 		ELSE 'reply' END)::admission ORDER BY u.update_id)

@@ -464,6 +464,9 @@ BEGIN
 			PERFORM choices_store(lists);
 		END IF;
 		PERFORM limits_leave(commands, limited);
+		IF EXISTS (SELECT FROM file f WHERE f.task_id = ANY (p_task)) THEN
+			PERFORM results_say(ARRAY(SELECT x.id FROM unnest(p_task) AS x(id) WHERE x.id <> ALL (coalesce(gone, '{}'))));
+		END IF;
 		IF parents IS NOT NULL THEN
 			PERFORM task_gather(parents);
 		END IF;

@@ -174,6 +174,7 @@ BEGIN
 			WHERE a.telegram_id = h.telegram_id AND a.user_id = h.user_id)) THEN 'person_gone'
 		WHEN NOT EXISTS (SELECT FROM chat x WHERE x.chat_id = h.chat_id AND x.allowed AND x.blocked_at IS NULL) THEN 'chat_closed'
 		WHEN EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id AND q.secret AND h.args ? q.name) THEN 'secret_not_kept'
+		WHEN EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id AND q.type = 'file' AND h.args ? q.name) THEN 'file_not_kept'
 		-- The arguments were checked against what the command was then.
 		WHEN c.updated_at > h.admitted_at AND (h.args <> '{}' OR EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id)) THEN 'command_changed' END;
 	IF refused IS NOT NULL THEN

@@ -52,11 +52,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION outbox_text(bigint, bigint) IS 'What an operation taken says by now: only the newest is worth an edit';
 
-CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea)
+CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea, file_id bigint, size bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT d.name, d.body FROM outbox_document d JOIN outbox o ON o.id = d.outbox_id WHERE o.id = p_id AND o.taken_by = p_epoch
+	SELECT d.name, d.body, f.id, coalesce(f.size, octet_length(d.body)) FROM outbox_document d JOIN outbox o ON o.id = d.outbox_id
+	LEFT JOIN file f ON f.id = d.file_id WHERE o.id = p_id AND o.taken_by = p_epoch
 $$;
-COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken; no row: it has none';
+COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken, or the file whose parts file_part() has; no row: it has none';
 
 -- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
 -- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),

@@ -39,7 +39,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 		WHERE a.object = 'task ' || p_task AND a.at BETWEEN o.admitted_at - interval '1 minute' AND coalesce(o.finished_at, now()) + interval '7 days'
 	)
 	SELECT json_build_object(
-		'task', o.id, 'state', o.state, 'line', o.line, 'command', '/' || o.command, 'arguments', config_masked(o.command_id, o.args),
+		'task', o.id, 'state', o.state, 'line', o.line, 'command', '/' || o.command, 'arguments', config_masked(o.command_id, args_masked(o.args)),
 		'person', (SELECT user_name(u.id) || ' (' || u.login || ')' FROM app_user u WHERE u.id = o.user_id), 'telegram id', o.telegram_id,
 		'chat', o.chat_id || coalesce((SELECT ' (' || nullif(c.title, '') || ')' FROM chat c WHERE c.chat_id = o.chat_id), ''),
 		'queue', o.queue, 'priority', o.priority, 'engine', (SELECT e.name FROM engine e WHERE e.id = o.engine_id), 'attempt', o.attempt,
