@@ -32,6 +32,7 @@ enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64, SCHEDULES = 100 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+enum { RINGS_IN_VAIN = 8 }; /* in a row: then they are for others' queues, and are answered once in again_s */
 static const double ready_most_s = 5; /* who starts it waits so long for a database that is away */
 static const double show_every_s = 1, show_again_s = 30, schedules_again_s = 1;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
@@ -64,6 +65,8 @@ struct engine {
 	size_t sent;         /* of out, how many the step under way carries */
 	bool extending, stopping, ended_all, told_all;
 	bool look;     /* for tasks, if there is room for one */
+	bool rung, by_ring; /* for tasks since the last look; before the look under way */
+	int in_vain;   /* rings in a row for which there was nothing */
 	bool hear;     /* what is to be ended, or to be said to run: whether there is room or not */
 	bool describe; /* what it serves has changed */
 	bool unread;   /* schedules have lines that are to be read */
@@ -323,6 +326,7 @@ static void hear_claim(struct engine *e, struct tele_task *t)
 {
 	run(e, t);
 	e->look = true;
+	e->in_vain = 0;
 }
 
 static void hear_cancel(struct engine *e, struct tele_task *t)
@@ -352,6 +356,7 @@ static void on_stepped(struct engine *e, const PGresult *res)
 	e->sent = 0;
 	if (e->extending)
 		e->confirmed = e->extend_sent;
+	e->in_vain += e->by_ring && e->in_vain < RINGS_IN_VAIN;
 	for (int i = 0; i < PQntuples(res); i++) {
 		if (tele_task_read(res, i, &kind, &task) != TELE_OK)
 			continue;
@@ -570,7 +575,8 @@ static enum tele_err send_step(struct engine *e)
 	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
 		results[step.nresults++] = &o->result;
 	e->sent = step.nresults;
-	e->look = e->hear = false;
+	e->by_ring = e->rung && step.want > 0;
+	e->look = e->hear = e->rung = false;
 	rc = tele_task_step(e->db, &step);
 	for (size_t i = 0; i < step.nlive; i++)
 		tele_live_release(&live[i]);
@@ -750,6 +756,15 @@ static void keep_time(struct engine *e)
 	}
 }
 
+static void on_rung(struct engine *e)
+{
+	e->rung = true;
+	if (e->in_vain < RINGS_IN_VAIN)
+		e->look = true;
+	else if (!ev_is_active(&e->again))
+		ev_timer_again(e->loop, &e->again);
+}
+
 /* Before each wait: whatever can go on, goes on. */
 static void drive(struct engine *e)
 {
@@ -764,7 +779,8 @@ static void drive(struct engine *e)
 			e->op = NONE;
 		settle_op(e);
 		rung = tele_db_notified(e->db);
-		e->look |= rung & RUNG_TASK;
+		if (rung & RUNG_TASK)
+			on_rung(e);
 		e->hear |= rung & RUNG_CANCEL;
 		gather(e);
 		if (e->op != NONE || !tele_db_ready(e->db))
