@@ -29,9 +29,10 @@
 
 enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
 static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30;
+static const double certificate_every_s = 3600, certificate_again_s = 300;
 static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
-enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK, METRICS };
+enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK, CERTIFICATE, METRICS };
 
 struct sender {
 	struct tele_conf *conf;
@@ -47,8 +48,10 @@ struct sender {
 	char me_id[24], me_username[80], me_name[160]; /* what getMe said */
 	bool me_known, me_stored, me_asked;
 	char *webhook;          /* what getWebhookInfo said, to be stored; NULL: nothing new */
-	bool webhook_asked;
-	double me_due, webhook_due, lead_due, look_due, sweep_due, alive_due;
+	char *webhook_url;      /* where Telegram sends updates, as it told last; NULL or empty: nowhere */
+	char *certificate;      /* what was seen there, to be stored; NULL: nothing new */
+	bool webhook_asked, certificate_asked;
+	double me_due, webhook_due, certificate_due, lead_due, look_due, sweep_due, alive_due;
 	double hold_all;        /* nothing is sent before */
 	int failures;           /* in a row, over all chats */
 	double last_429;
@@ -60,7 +63,7 @@ struct sender {
 	int signals;
 };
 
-static char me_tag, webhook_tag; /* tags of requests that no row asked for */
+static char me_tag, webhook_tag, certificate_tag; /* tags of requests that no row asked for */
 static const char *const channels[] = {"outbox", NULL};
 
 static double now_s(void)
@@ -324,8 +327,16 @@ static void follow_chat(struct sender *s, struct lane *lane, long long to)
 
 static void note_webhook(struct sender *s, const struct tele_answer *a)
 {
+	struct json_object *url = NULL;
+	const char *text = a->result && json_object_object_get_ex(a->result, "url", &url) ? json_object_get_string(url) : "";
+
 	free(s->webhook);
 	s->webhook = a->result ? strdup(json_object_to_json_string_ext(a->result, JSON_C_TO_STRING_PLAIN)) : NULL;
+	if (s->certificate_asked || (s->webhook_url && !strcmp(s->webhook_url, text)))
+		return;
+	free(s->webhook_url);
+	s->webhook_url = strdup(text);
+	s->certificate_due = 0;
 }
 
 static void on_answer(struct sender *s, struct lane *lane, const struct tele_answer *a, double now)
@@ -425,6 +436,31 @@ static void ask_webhook(struct sender *s, double now)
 	s->webhook_asked = tele_telegram_call(s->telegram, "getWebhookInfo", "{}", &webhook_tag) == TELE_OK;
 }
 
+static void on_certificate(struct sender *s, const struct tele_answer *a, double now)
+{
+	struct json_object *o = json_object_new_object();
+
+	s->certificate_asked = false;
+	json_object_object_add(o, "url", json_object_new_string(s->webhook_url));
+	if (a->verdict == TELE_TG_OK)
+		json_object_object_add(o, "expires", json_object_new_int64(a->expires));
+	else
+		json_object_object_add(o, "error", json_object_new_string(a->words));
+	s->certificate_due = now + (a->verdict == TELE_TG_OK ? certificate_every_s : certificate_again_s);
+	free(s->certificate);
+	s->certificate = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	json_object_put(o);
+}
+
+/* The pages show when it expires; what nginx serves counts, not what a file holds. */
+static void ask_certificate(struct sender *s, double now)
+{
+	if (!s->epoch || s->certificate_asked || !s->webhook_url || !*s->webhook_url || now < s->certificate_due || s->stopping)
+		return;
+	s->certificate_due = now + certificate_again_s;
+	s->certificate_asked = tele_telegram_look(s->telegram, s->webhook_url, &certificate_tag) == TELE_OK;
+}
+
 static void on_lead(struct sender *s, const PGresult *res)
 {
 	s->lead_due = now_s() + lead_every_s;
@@ -520,6 +556,11 @@ static void on_webhook_stored(struct sender *s, const PGresult *res)
 	/* What came meanwhile is stored with the next. */
 }
 
+static void on_certificate_stored(struct sender *s, const PGresult *res)
+{
+	/* The next comes in an hour. */
+}
+
 static void on_metrics(struct sender *s, const PGresult *res)
 {
 	if (tele_db_bool(res, 0, 0))
@@ -527,7 +568,8 @@ static void on_metrics(struct sender *s, const PGresult *res)
 }
 
 static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched,
-    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored, [METRICS] = on_metrics};
+    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored,
+    [CERTIFICATE] = on_certificate_stored, [METRICS] = on_metrics};
 
 static enum tele_err send_settlements(struct sender *s)
 {
@@ -567,10 +609,25 @@ static enum tele_err send_webhook(struct sender *s)
 	return rc;
 }
 
+static enum tele_err send_certificate(struct sender *s)
+{
+	enum tele_err rc = tele_db_send(s->db, TELE_STMT_BOT_CERTIFICATE, (const char *[]){s->certificate});
+
+	free(s->certificate);
+	s->certificate = NULL;
+	return rc;
+}
+
+/* Requests that rows asked for: the others may be broken off. */
+static int rows_under_way(const struct sender *s)
+{
+	return tele_telegram_active(s->telegram) - s->me_asked - s->webhook_asked - s->certificate_asked;
+}
+
 /* Nothing is under way, nothing is to be stored. */
 static bool is_idle(const struct sender *s)
 {
-	return !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n;
+	return !rows_under_way(s) && !s->settling.n && !s->under_way.n;
 }
 
 static enum tele_err send_metrics(struct sender *s)
@@ -593,11 +650,13 @@ static enum op choose(struct sender *s, double now)
 	if (s->me_known && !s->me_stored)
 		return SEEN;
 	if (!s->epoch)
-		return tele_telegram_active(s->telegram) == s->me_asked + s->webhook_asked && now >= s->lead_due ? LEAD : NONE;
+		return !rows_under_way(s) && now >= s->lead_due ? LEAD : NONE;
 	if (first_fetching(s))
 		return FETCH;
 	if (s->webhook)
 		return WEBHOOK;
+	if (s->certificate)
+		return CERTIFICATE;
 	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
 }
 
@@ -612,6 +671,8 @@ static enum tele_err send_op(struct sender *s)
 		return tele_outbox_fetch(s->db, s->epoch, first_fetching(s)->first);
 	case WEBHOOK:
 		return send_webhook(s);
+	case CERTIFICATE:
+		return send_certificate(s);
 	case SETTLE:
 		return send_settlements(s);
 	case SEEN:
@@ -703,11 +764,14 @@ static void drive_telegram(struct sender *s, double now)
 			on_me(s, &a, now);
 		else if (a.tag == &webhook_tag)
 			on_webhook_info(s, &a, now);
+		else if (a.tag == &certificate_tag)
+			on_certificate(s, &a, now);
 		else
 			on_answer(s, a.tag, &a, now);
 	}
 	ask_me(s, now);
 	ask_webhook(s, now);
+	ask_certificate(s, now);
 }
 
 static void set_rates(struct sender *s)
@@ -837,7 +901,7 @@ static int watch_signals(void)
 int send_loop(struct tele_conf *conf)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_TEXT,
-	    TELE_STMT_OUTBOX_FILE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK,
+	    TELE_STMT_OUTBOX_FILE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK, TELE_STMT_BOT_CERTIFICATE,
 	    TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
@@ -862,6 +926,8 @@ int send_loop(struct tele_conf *conf)
 	tele_settlements_release(&s.settling);
 	tele_settlements_release(&s.under_way);
 	free(s.webhook);
+	free(s.webhook_url);
+	free(s.certificate);
 	close(s.signals);
 	curl_global_cleanup();
 	tele_log(TELE_INFO, "stopped");

@@ -153,3 +153,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	UPDATE bot_status SET webhook = p_info, webhook_at = clock_timestamp(), seen_at = clock_timestamp()
 $$;
 COMMENT ON FUNCTION bot_webhook(jsonb) IS 'Notes what getWebhookInfo said';
+
+CREATE OR REPLACE FUNCTION bot_certificate(p_seen jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE bot_status SET certificate = p_seen, certificate_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION bot_certificate(jsonb) IS 'Notes which certificate the webhook''s address serves';
