@@ -241,7 +241,8 @@ BEGIN
 			IF t.id IS NULL OR task_stop(who, t) = 'cancel_already' THEN
 				done := done || jsonb_build_object('over', (done ->> 'over')::integer + 1);
 			ELSE
-				PERFORM page_record(p_visit, 'cancelled', 'task ' || one, NULL, jsonb_build_object('line', t.line));
+				PERFORM page_record(p_visit, 'cancelled', 'task ' || one, jsonb_build_object('line', t.line, 'state', t.state),
+					jsonb_build_object('line', t.line, 'state', coalesce((SELECT x.state FROM task x WHERE x.id = one), 'cancelled')));
 				done := done || jsonb_build_object('count', (done ->> 'count')::integer + 1);
 			END IF;
 		END LOOP;
