@@ -28,7 +28,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0023-kinds.sql \
 	schema/telemanager/0024-groups.sql \
 	schema/telemanager/0025-targets.sql \
-	schema/telemanager/0026-certificate.sql \
+	schema/telemanager/0026-heads.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql

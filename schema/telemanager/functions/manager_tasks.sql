@@ -150,7 +150,9 @@ BEGIN
 		h := jsonb_populate_record(NULL::task_history, to_jsonb(t) || '{"finished_at": null}');
 	END IF;
 	SELECT * INTO c FROM command x WHERE x.id = h.command_id;
-	IF t.id IS NOT NULL AND c.logged THEN
+	IF t.parked = 'hosts' THEN
+		output := (SELECT x.body FROM hosts_shown(wanted, t.line) x);
+	ELSIF t.id IS NOT NULL AND c.logged THEN
 		-- While it runs, what its chat sees of it.
 		SELECT o.text INTO output FROM outbox o WHERE o.coalesce_key = 'live ' || wanted;
 	END IF;

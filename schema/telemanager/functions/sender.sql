@@ -48,7 +48,8 @@ COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
 
 CREATE OR REPLACE FUNCTION outbox_text(p_epoch bigint, p_id bigint) RETURNS TABLE (text text, entities jsonb, markup jsonb, version integer, final boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT o.text, o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
+	SELECT coalesce((SELECT s.body FROM task t, hosts_shown(t.id, t.line) s WHERE t.id = o.task_id AND t.parked = 'hosts' AND o.op = 'live' AND NOT o.final), o.text),
+		o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
 $$;
 COMMENT ON FUNCTION outbox_text(bigint, bigint) IS 'What an operation taken says by now: only the newest is worth an edit';
 
