@@ -62,6 +62,6 @@ def measure(bed):
     ratio = (median[MANY][0] / MANY) / (median[FEW][0] / FEW)
     stack.sql("DELETE FROM engine WHERE name LIKE 'h%'")
     bed.drop(stack)
-    return Section(f"each part prints {PRINTED:,} characters; median of {rounds} tasks.", [
+    return Section(f"Each part prints {PRINTED:,} characters; median of {rounds} tasks.", [
         table(["a task on", "all ends, ms", "ms a part", "one of the last ends, ms", "the very last, ms", "one edit, ms"], rows)],
         [Bar(f"the end of a part, {MANY} engines to {FEW}", ratio, "times as long", most=2)])
