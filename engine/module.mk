@@ -37,4 +37,4 @@ telesender_SOURCES = \
 	engine/transfer.c engine/transfer.h \
 	engine/lane.c engine/lane.h \
 	engine/rate.c engine/rate.h
-telesender_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) -lm
+telesender_LDADD = libteleops.a $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(OPENSSL_LIBS) -lm

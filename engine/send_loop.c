@@ -33,7 +33,7 @@ enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
 static const double lead_every_s = 1, token_every_s = 60, sweep_every_s = 30;
 static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
-enum op { NONE, LEAD, TAKE_ROWS, FETCH, TRANSFER, SETTLE, SEEN, WEBHOOK, METRICS };
+enum op { NONE, LEAD, TAKE_ROWS, FETCH, TRANSFER, SETTLE, SEEN, WEBHOOK, CERTIFICATE, METRICS };
 
 struct sender {
 	struct tele_conf *conf;
@@ -512,6 +512,11 @@ static void on_webhook_stored(struct sender *s, const PGresult *res)
 	/* What came meanwhile is stored with the next. */
 }
 
+static void on_certificate_stored(struct sender *s, const PGresult *res)
+{
+	/* The next comes in an hour. */
+}
+
 static void on_metrics(struct sender *s, const PGresult *res)
 {
 	if (tele_db_bool(res, 0, 0))
@@ -519,7 +524,8 @@ static void on_metrics(struct sender *s, const PGresult *res)
 }
 
 static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched, [TRANSFER] = on_transfer,
-    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored, [METRICS] = on_metrics};
+    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored,
+    [CERTIFICATE] = on_certificate_stored, [METRICS] = on_metrics};
 
 static enum tele_err send_settlements(struct sender *s)
 {
@@ -552,7 +558,7 @@ static enum tele_err send_take(struct sender *s)
 /* Nothing is under way, nothing is to be stored. */
 static bool is_idle(const struct sender *s)
 {
-	return !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n && !transfers_any(s->transfers);
+	return tele_telegram_active(s->telegram) == bot_asks(&s->bot) && !s->settling.n && !s->under_way.n && !transfers_any(s->transfers);
 }
 
 static enum tele_err send_metrics(struct sender *s)
@@ -582,6 +588,8 @@ static enum op choose(struct sender *s, double now)
 		return FETCH;
 	if (s->bot.webhook)
 		return WEBHOOK;
+	if (s->bot.certificate)
+		return CERTIFICATE;
 	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
 }
 
@@ -598,6 +606,8 @@ static enum tele_err send_op(struct sender *s)
 		return transfers_send(s->transfers, s->db, s->epoch);
 	case WEBHOOK:
 		return bot_send_webhook(&s->bot, s->db);
+	case CERTIFICATE:
+		return bot_send_certificate(&s->bot, s->db);
 	case SETTLE:
 		return send_settlements(s);
 	case SEEN:
@@ -834,8 +844,8 @@ static int watch_signals(void)
 int send_loop(struct tele_conf *conf)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_TEXT,
-	    TELE_STMT_OUTBOX_FILE, TELE_STMT_FILE_PUT, TELE_STMT_FILE_END, TELE_STMT_FILE_PART, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK,
-	    TELE_STMT_METRIC_ADD};
+	    TELE_STMT_OUTBOX_FILE, TELE_STMT_FILE_PUT, TELE_STMT_FILE_END, TELE_STMT_FILE_PART, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN,
+	    TELE_STMT_BOT_WEBHOOK, TELE_STMT_BOT_CERTIFICATE, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
 

@@ -39,4 +39,5 @@ libteleops_a_SOURCES = \
 	lib/document.c lib/document.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \
+	lib/certificate.c lib/certificate.h \
 	lib/telegram.c lib/telegram.h

@@ -1,6 +1,7 @@
 #include "lib/telegram.h"
 
 #include "lib/buf.h"
+#include "lib/certificate.h"
 
 #include <ctype.h>
 #include <json-c/json.h>
@@ -10,13 +11,14 @@
 #include <strings.h>
 #include <time.h>
 
-enum { ANSWER_MOST = 16 * 1024 * 1024, UPLOAD_PER_S = 32 * 1024 };
+enum { ANSWER_MOST = 16 * 1024 * 1024, UPLOAD_PER_S = 32 * 1024, LOOK_S = 10 };
 
 struct call {
 	struct call *next;
 	CURL *easy;
 	char *body;      /* of a JSON call */
 	curl_mime *form; /* of an upload */
+	bool look;       /* at a certificate: its handle has other settings, and is not used again */
 	time_t server_time;
 	void *tag;
 	struct tele_buf answer;
@@ -98,7 +100,7 @@ static void free_call(struct call *c)
 /* What was sent is let go at once, it may be large; the handle is kept for the next call, and must not remember it. */
 static void put_aside(struct tele_telegram *t, struct call *c)
 {
-	if (c->take) {
+	if (c->take || c->look) {
 		free_call(c);
 		return;
 	}
@@ -279,20 +281,10 @@ static struct call *new_call(struct tele_telegram *t)
 	return c;
 }
 
-/* Lets a call go whose body is set; it is put aside when that fails. */
-static enum tele_err start(struct tele_telegram *t, struct call *c, const char *prefix, const char *what, long timeout_s, void *tag)
+static enum tele_err begin(struct tele_telegram *t, struct call *c, void *tag)
 {
-	struct tele_buf url = {0};
-	bool good;
-
 	c->tag = tag;
-	tele_buf_printf(&url, "%s%s", prefix, what);
-	good = !url.failed && curl_easy_setopt(c->easy, CURLOPT_URL, tele_buf_text(&url)) == CURLE_OK &&
-	    curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, timeout_s) == CURLE_OK && curl_multi_add_handle(t->multi, c->easy) == CURLM_OK;
-	if (url.data)
-		explicit_bzero(url.data, url.len);
-	tele_buf_release(&url);
-	if (!good) {
+	if (curl_multi_add_handle(t->multi, c->easy) != CURLM_OK) {
 		put_aside(t, c);
 		return TELE_NOMEM;
 	}
@@ -300,6 +292,24 @@ static enum tele_err start(struct tele_telegram *t, struct call *c, const char *
 	t->under_way = c;
 	t->active++;
 	return TELE_OK;
+}
+
+/* Lets a call go whose body is set; it is put aside when that fails. */
+static enum tele_err start(struct tele_telegram *t, struct call *c, const char *prefix, const char *what, long timeout_s, void *tag)
+{
+	struct tele_buf url = {0};
+	bool good;
+
+	tele_buf_printf(&url, "%s%s", prefix, what);
+	good = !url.failed && curl_easy_setopt(c->easy, CURLOPT_URL, tele_buf_text(&url)) == CURLE_OK &&
+	    curl_easy_setopt(c->easy, CURLOPT_TIMEOUT, timeout_s) == CURLE_OK;
+	if (url.data)
+		explicit_bzero(url.data, url.len);
+	tele_buf_release(&url);
+	if (good)
+		return begin(t, c, tag);
+	put_aside(t, c);
+	return TELE_NOMEM;
 }
 
 enum tele_err tele_telegram_call_within(struct tele_telegram *t, const char *method, const char *json, long timeout_s, void *tag)
@@ -415,6 +425,31 @@ enum tele_err tele_telegram_download(struct tele_telegram *t, const char *path, 
 	return rc;
 }
 
+static bool set_look(CURL *easy, const char *url)
+{
+	return curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)LOOK_S) == CURLE_OK;
+}
+
+enum tele_err tele_telegram_look(struct tele_telegram *t, const char *url, void *tag)
+{
+	struct call *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return TELE_NOMEM;
+	c->look = true;
+	c->easy = curl_easy_init();
+	if (!c->easy) {
+		free(c);
+		return TELE_NOMEM;
+	}
+	allow_http_only(c->easy);
+	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
+	return set_look(c->easy, url) ? begin(t, c, tag) : (put_aside(t, c), TELE_NOMEM);
+}
+
 int tele_telegram_active(const struct tele_telegram *t)
 {
 	return t->active;
@@ -501,6 +536,19 @@ static enum tele_verdict judge_download(CURLcode code, long http)
 	return code == CURLE_WRITE_ERROR || (code == CURLE_HTTP_RETURNED_ERROR && http < 500) ? TELE_TG_REFUSED : TELE_TG_AWAY;
 }
 
+static void read_look(struct tele_telegram *t, struct call *c, CURLcode code, struct tele_answer *a)
+{
+	X509 *x = code == CURLE_OK ? tele_certificate_served(c->easy) : NULL;
+
+	memset(a, 0, sizeof *a);
+	a->tag = c->tag;
+	a->expires = x ? tele_certificate_end(x) : 0;
+	a->verdict = a->expires ? TELE_TG_OK : TELE_TG_AWAY;
+	X509_free(x);
+	snprintf(t->words, sizeof t->words, "%s", code == CURLE_OK ? a->expires ? "" : "no certificate" : curl_easy_strerror(code));
+	a->words = t->words;
+}
+
 static void read_answer(struct tele_telegram *t, struct call *c, CURLcode code, struct tele_answer *a)
 {
 	long http = 0;
@@ -540,7 +588,7 @@ enum tele_err tele_telegram_next(struct tele_telegram *t, struct tele_answer *an
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 		c = (struct call *)(void *)private;
 		end_call(t, c);
-		read_answer(t, c, code, answer);
+		(c->look ? read_look : read_answer)(t, c, code, answer);
 		put_aside(t, c);
 		return TELE_OK;
 	}

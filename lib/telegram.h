@@ -34,6 +34,7 @@ struct tele_answer {
 	long long migrate_to;
 	long long message_id;  /* of the message sent or edited; 0: none */
 	struct json_object *result; /* owned by the telegram object, until the next call of it; NULL: none */
+	long long expires;     /* of the certificate that was looked at, seconds since 1970; 0: not told */
 	long long server_time; /* its clock, seconds since 1970, from the answer's head; 0: not told */
 	const char *words;     /* Telegram's, or libcurl's; never holds the token; valid as result */
 };
@@ -87,6 +88,12 @@ enum tele_err tele_telegram_download(struct tele_telegram *t, const char *path, 
 void tele_telegram_resume(struct tele_telegram *t, const void *tag);
 /* Ends one request under way, now; it gets no answer. */
 void tele_telegram_cancel(struct tele_telegram *t, const void *tag);
+
+/*
+ * Starts to look at the certificate that an address, ours, serves: a TLS handshake, and nothing is asked. Whose it is and whether it is
+ * good is not judged: the verdict is TELE_TG_OK with expires, or TELE_TG_AWAY with words.
+ */
+enum tele_err tele_telegram_look(struct tele_telegram *t, const char *url, void *tag) TELE_MUST;
 
 /* Ends all requests under way, now; none of them gets an answer. Whether Telegram acted on them nobody knows. */
 void tele_telegram_abort(struct tele_telegram *t);

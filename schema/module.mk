@@ -29,6 +29,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0024-groups.sql \
 	schema/telemanager/0025-targets.sql \
 	schema/telemanager/0026-files.sql \
+	schema/telemanager/0027-heads.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql

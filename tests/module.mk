@@ -40,7 +40,7 @@ UNIT_TESTS = \
 	tests/unit/test_secrets
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(OPENSSL_LIBS) -lm
 
 tests_unit_test_alert_SOURCES = tests/unit/test_alert.c
 tests_unit_test_alert_CFLAGS = $(UNIT_CFLAGS)

@@ -31,7 +31,7 @@ GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_descr
 	catalogue, task_file, result_put TO teleops_engine;
 
 -- TeleSender.
-GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, file_put, file_end, file_part, bot_seen, bot_webhook TO teleops_sender;
+GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, file_put, file_end, file_part, bot_seen, bot_webhook, bot_certificate TO teleops_sender;
 
 -- TeleManager.
 GRANT EXECUTE ON FUNCTION health, metrics TO teleops_manager;

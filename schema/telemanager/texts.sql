@@ -56,6 +56,7 @@ INSERT INTO message_text AS m (name, body) VALUES
 ('button_old', 'This button no longer does anything.'),
 ('lost', E'Task {task} was lost: its engine went away while it was under way, so it may or may not have run. Check before you send it again:\n{line}'),
 ('late', E'Task {task}, which I had reported lost, has ended after all ({state}):\n{line}'),
+('late_part', E'{host}, which I had reported lost, has ended after all ({state}):\n{line}'),
 ('gone', 'Task {task} was not run: /{command} was removed or switched off meanwhile.'),
 ('flood', 'That is more than {rate} messages within ten seconds: I leave out what comes until it is calmer.'),
 ('unserved', 'Task {task} waits: no engine serves the queue {queue} just now. It runs as soon as one does; /cancel {task} takes it back.'),

@@ -398,13 +398,14 @@ BEGIN
 				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut,
 				parent_id, host)
 			SELECT m.id, m.ended, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
-				m.message_id, m.update_id, CASE WHEN m.args @? '$.*.sealed' THEN args_masked(m.args) ELSE m.args END, m.line, m.admitted_at, m.claimed_at,
+				m.message_id, m.update_id, CASE WHEN m.args @? '$.*.*' THEN args_masked(m.args) ELSE m.args END, m.line, m.admitted_at, m.claimed_at,
 				m.began, coalesce(m.finished_at, now()), nullif(m.exit_status, -1), nullif(m.term_signal, -1), m.reason, m.output_bytes, m.output_cut,
 				m.parent_id, m.host
 			FROM moved m LEFT JOIN command c ON c.id = m.command_id WHERE NOT m.internal
 		), saved AS (
-			INSERT INTO task_output (task_id, body)
-			SELECT m.id, v.output FROM moved m JOIN command c ON c.id = m.command_id,
+			INSERT INTO task_output (task_id, body, head, digest)
+			SELECT m.id, v.output, CASE WHEN m.parent_id IS NOT NULL THEN output_head(v.output) END, CASE WHEN m.parent_id IS NOT NULL THEN output_digest(v.output) END
+			FROM moved m JOIN command c ON c.id = m.command_id,
 				-- What a part says is gathered from here, and goes with the gathering where nothing is to be kept.
 				LATERAL (SELECT CASE WHEN m.output = '' AND m.parent_id IS NOT NULL THEN m.text ELSE m.output END AS output) v
 			WHERE v.output <> '' AND (c.logged OR m.parent_id IS NOT NULL) AND NOT m.internal
@@ -548,7 +549,8 @@ DECLARE
 	r record;
 	place bigint;
 BEGIN
-	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id, h.telegram_id
+	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id, h.telegram_id, h.parent_id, h.host,
+				EXISTS (SELECT FROM task t WHERE t.id = h.parent_id) AS gathering
 			FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut)
 				AS x(id, attempt, state, exit_status, term_signal, text, output, output_bytes, output_cut)
 			JOIN task_history h ON h.id = x.id AND h.attempt = x.attempt AND h.engine_id = p_engine
@@ -556,15 +558,21 @@ BEGIN
 		UPDATE task_history h SET reason = 'late result: ' || r.state, exit_status = nullif(r.exit_status, -1), term_signal = nullif(r.term_signal, -1),
 			output_bytes = r.output_bytes, output_cut = r.output_cut
 		WHERE h.id = r.id AND h.finished_at = r.finished_at;
-		INSERT INTO task_output (task_id, body) SELECT r.id, r.output FROM command c WHERE c.id = r.command_id AND c.logged AND r.output <> ''
+		INSERT INTO task_output (task_id, body, head, digest)
+		SELECT r.id, v.output, CASE WHEN r.parent_id IS NOT NULL THEN output_head(v.output) END, CASE WHEN r.parent_id IS NOT NULL THEN output_digest(v.output) END
+		FROM command c, LATERAL (SELECT CASE WHEN r.output = '' AND r.parent_id IS NOT NULL THEN r.text ELSE r.output END AS output) v
+		WHERE c.id = r.command_id AND (c.logged OR r.gathering) AND v.output <> ''
 		ON CONFLICT DO NOTHING;
+		INSERT INTO audit_event (actor, chat_id, action, object, detail)
+		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
+		-- The other hosts are not through: their one message tells of it.
+		UPDATE outbox SET wanted_version = wanted_version + 1 WHERE r.gathering AND coalesce_key = 'live ' || r.parent_id AND NOT final;
+		CONTINUE WHEN r.gathering;
 		UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = r.chat_id RETURNING out_seq INTO place;
 		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
 		VALUES ('send', r.chat_id, place, r.thread_id,
-			say('late', jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line))
+			say(CASE WHEN r.parent_id IS NULL THEN 'late' ELSE 'late_part' END, jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line, 'host', r.host))
 				|| CASE WHEN answer_chat(r.command_id, r.chat_id, r.telegram_id) = r.chat_id THEN E'\n' || r.text ELSE '' END, r.id, r.update_id);
-		INSERT INTO audit_event (actor, chat_id, action, object, detail)
-		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION task_late(bigint, bigint[], bigint[], integer[], text[], integer[], integer[], text[], text[], bigint[], boolean[])

@@ -522,9 +522,12 @@ CREATE OR REPLACE FUNCTION pending_expire() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	p pending;
+	over bigint[] := ARRAY(SELECT x.id FROM pending x WHERE x.expires_at < now() ORDER BY x.chat_id, x.id LIMIT 500);
 BEGIN
-	FOR p IN SELECT x.* FROM pending x JOIN chat h ON h.chat_id = x.chat_id WHERE x.expires_at < now() ORDER BY x.chat_id, x.id LIMIT 500
-			FOR UPDATE OF h LOOP
+	-- Not locked by the loop's own query: a chat that was written to for one request would be passed over for the next.
+	PERFORM FROM chat h WHERE h.chat_id IN (SELECT x.chat_id FROM pending x WHERE x.id = ANY (over)) ORDER BY h.chat_id FOR UPDATE;
+	FOR p IN SELECT * FROM pending x WHERE x.id = ANY (over) ORDER BY x.chat_id, x.id LOOP
+		-- Who waited for the chat may find it answered, or given more time.
 		DELETE FROM pending WHERE id = p.id AND expires_at < now();
 		CONTINUE WHEN NOT FOUND;
 		PERFORM pending_note(p, 'expired', p.user_id, p.telegram_id, NULL);

@@ -48,7 +48,8 @@ COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
 
 CREATE OR REPLACE FUNCTION outbox_text(p_epoch bigint, p_id bigint) RETURNS TABLE (text text, entities jsonb, markup jsonb, version integer, final boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT o.text, o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
+	SELECT coalesce((SELECT s.body FROM task t, hosts_shown(t.id, t.line) s WHERE t.id = o.task_id AND t.parked = 'hosts' AND o.op = 'live' AND NOT o.final), o.text),
+		o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
 $$;
 COMMENT ON FUNCTION outbox_text(bigint, bigint) IS 'What an operation taken says by now: only the newest is worth an edit';
 
@@ -154,3 +155,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	UPDATE bot_status SET webhook = p_info, webhook_at = clock_timestamp(), seen_at = clock_timestamp()
 $$;
 COMMENT ON FUNCTION bot_webhook(jsonb) IS 'Notes what getWebhookInfo said';
+
+CREATE OR REPLACE FUNCTION bot_certificate(p_seen jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE bot_status SET certificate = p_seen, certificate_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION bot_certificate(jsonb) IS 'Notes which certificate the webhook''s address serves';
