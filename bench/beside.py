@@ -76,8 +76,18 @@ def missing():
     return lacking + ([] if machine.version("python3-django")[:1].isdigit() else ["python3-django"])
 
 
+def install():
+    npm.install(SOURCES, INSTALLED)
+    for name in ("hook.js", "drain.js"):
+        shutil.copy(os.path.join(SOURCES, name), INSTALLED)
+
+
+def version(name):
+    return machine.json_of(os.path.join(INSTALLED, "node_modules", name, "package.json"))["version"]
+
+
 def versions():
-    of = {name: machine.json_of(os.path.join(INSTALLED, "node_modules", name, "package.json"))["version"] for name in ("grammy", "graphile-worker", "pg-boss", "pg")}
+    of = {name: version(name) for name in ("grammy", "graphile-worker", "pg-boss", "pg")}
     return f"Django {machine.version('python3-django')}, gunicorn {machine.version('gunicorn')} with {WORKERS} workers, psycopg2 {machine.version('python3-psycopg2')}; " \
            f"node {machine.said('node', '--version').lstrip('v')}, {', '.join(f'{name} {v}' for name, v in of.items())}"
 
@@ -106,7 +116,7 @@ class Database:
 class Beside:
     """With nginx, what only answers, and the peers that are asked for; leaving it stops them."""
 
-    def __init__(self, stack, peers=()):
+    def __init__(self, stack, peers=(), database=False):
         self.stack = stack
         self.processes, self.pids = [], {}
         self.port, self.admin = free_ports(2)
@@ -115,10 +125,10 @@ class Beside:
             os.makedirs(os.path.join(self.dir, name))
         try:
             self.bare()
-            if peers:
+            if peers or database:
                 self.database = Database(stack)
-                npm.install(SOURCES, INSTALLED)
-                shutil.copy(os.path.join(SOURCES, "hook.js"), INSTALLED)
+                install()
+            if peers:
                 self.run([PYTHON, "-B", os.path.join(SOURCES, "app.py")])
             for peer in peers:
                 self.pids[peer.key] = self.start(peer.key, peer.argv(self.socket(peer.key)))

@@ -8,5 +8,5 @@ bench_bare_fcgi_LDADD = $(FCGI_LIBS)
 bench-programs: $(EXTRA_PROGRAMS)
 .PHONY: bench-programs
 CLEANFILES += $(EXTRA_PROGRAMS)
-EXTRA_DIST += bench/run bench/bed.py bench/beside.py bench/claim.py bench/figures.py bench/idle.py bench/ingest.py bench/latency.py bench/machine.py bench/pages.py bench/report.py \
+EXTRA_DIST += bench/run bench/bed.py bench/beside.py bench/claim.py bench/drain.py bench/figures.py bench/idle.py bench/ingest.py bench/latency.py bench/machine.py bench/pages.py bench/report.py \
 	bench/post.lua bench/peers

@@ -11,11 +11,18 @@ const CONNECTIONS = 10;
 const INSERT = "WITH new AS (INSERT INTO updates (update_id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING update_id) "
 	+ "INSERT INTO task (update_id, kind) SELECT update_id, 'note' FROM new";
 
+function pool() {
+	const made = new Pool({ max: CONNECTIONS });
+	made.on("error", console.error);
+	made.on("connect", (client) => client.on("error", console.error));
+	return made;
+}
+
 // What makes a job of an update; resolves once it is committed.
 const queues = {
 	async graphile() {
 		const { makeWorkerUtils } = require("graphile-worker");
-		const utils = await makeWorkerUtils({ pgPool: new Pool({ max: CONNECTIONS }) });
+		const utils = await makeWorkerUtils({ pgPool: pool() });
 		await utils.migrate();
 		return (update) => utils.addJob("task", update);
 	},
@@ -29,11 +36,11 @@ const queues = {
 		return (update) => boss.send("task", update);
 	},
 	async insert() {
-		const pool = new Pool({ max: CONNECTIONS });
-		await pool.query("CREATE TABLE IF NOT EXISTS updates (update_id bigint PRIMARY KEY, body jsonb NOT NULL, at timestamptz NOT NULL DEFAULT now())");
-		await pool.query("CREATE TABLE IF NOT EXISTS task (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, update_id bigint NOT NULL, kind text NOT NULL, "
+		const jobs = pool();
+		await jobs.query("CREATE TABLE IF NOT EXISTS updates (update_id bigint PRIMARY KEY, body jsonb NOT NULL, at timestamptz NOT NULL DEFAULT now())");
+		await jobs.query("CREATE TABLE IF NOT EXISTS task (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, update_id bigint NOT NULL, kind text NOT NULL, "
 			+ "state smallint NOT NULL DEFAULT 0, at timestamptz NOT NULL DEFAULT now())");
-		return (update) => pool.query({ name: "insert", text: INSERT, values: [update.update_id, update] });
+		return (update) => jobs.query({ name: "insert", text: INSERT, values: [update.update_id, update] });
 	},
 };
 
