@@ -8,6 +8,7 @@
 #include "engine/runner.h"
 #include "lib/conf.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
@@ -220,9 +221,12 @@ static int await_child(const struct child *children, int flight)
 static int spawn(int n, char **argv)
 {
 	struct child children[FLIGHT_MOST] = {{0}};
+	posix_spawn_file_actions_t actions;
 	int flight = atoi(argv[0]);
 	double *ms = numbers(n), began = now_ms();
 
+	if (posix_spawn_file_actions_init(&actions) || posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0))
+		return EXIT_FAILURE;
 	/* Once all places are taken, each that ends makes room for the next. */
 	for (int i = 0; i < n + flight; i++) {
 		int at = i < flight ? i : await_child(children, flight);
@@ -232,9 +236,10 @@ static int spawn(int n, char **argv)
 		if (i >= flight)
 			ms[i - flight] = now_ms() - children[at].began;
 		children[at].began = now_ms();
-		if (i < n && posix_spawn(&children[at].pid, argv[1], NULL, NULL, argv + 1, environ))
+		if (i < n && posix_spawn(&children[at].pid, argv[1], &actions, NULL, argv + 1, environ))
 			return EXIT_FAILURE;
 	}
+	posix_spawn_file_actions_destroy(&actions);
 	return said(began, ms, n);
 }
 
