@@ -24,6 +24,8 @@ from support.fastcgi import Connection  # noqa: E402
 RECORD = os.path.join(HERE, "instructions.txt")
 PEOPLE, FIRST_ID = 100, 10_000_001
 FEW, MANY = 100, 500
+PAUSE_S = 0.004  # each is rung for by itself: rings that come while one is under way would become one, and the count less
+TOLERANCE = 1.03
 SECRET = "instructions"
 # As bench/post.lua has it.
 SHAPE = {"message_id": 1365, "date": 1441645532, "text": "/note web-frontend-3 shows errors again since the last deployment, please look at the load average of each host",
@@ -72,6 +74,7 @@ def one_run(cluster, directory, name, first, updates):
     try:
         connection = Connection(path)
         for n in range(first, first + updates):
+            time.sleep(PAUSE_S)
             status = connection.post("/webhook", body(n), {"X-Telegram-Bot-Api-Secret-Token": SECRET})
             if status != 200:
                 with open(os.path.join(directory, f"{name}.log"), encoding="utf-8", errors="replace") as f:
