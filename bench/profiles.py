@@ -72,13 +72,14 @@ def tables(few, many):
 
 
 def sampled(stack, seconds):
-    """[(share of the samples in %, where, symbol)] of PostgreSQL's processes under load; empty: perf is not there, or may not."""
+    """[(share of the samples in %, where, symbol)] of TeleBot's sessions in PostgreSQL under load; empty: perf is not there, or may not."""
     data = os.path.join(stack.dir, "perf.data")
     if not shutil.which("perf"):
         return []
+    sessions = [str(pid) for pid, in stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'teleops_bot'", user="postgres")]
     # By a clock, since machines in a machine often have no counters.
-    recording = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "999", "-o", data, "-p", ",".join(str(p) for p in machine.tree(stack.pid("postgres")))],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    recording = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "999", "-o", data, "-p", ",".join(sessions)], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
     ingest.admitted(stack, seconds)
     recording.terminate()
     recording.wait(30)
@@ -96,7 +97,7 @@ def measure(bed):
         shares = {}
         for share, where, _ in samples:
             shares[where] = shares.get(where, 0) + share
-        blocks += ["PostgreSQL's processes while 32 connections post updates, by samples:",
+        blocks += ["TeleBot's sessions in PostgreSQL while 32 connections post updates, by samples:",
                    table(("where", "share, %"), [(where, number(share, 1)) for where, share in sorted(shares.items(), key=lambda item: -item[1])]),
                    table(("symbol", "share, %"), [(f"`{symbol}` ({where})", number(share, 1)) for share, where, symbol in
                                               [sample for sample in samples if not sample[2].startswith("0x")][:SHOWN]])]
