@@ -50,15 +50,19 @@ def message(stack, n, text):
 
 
 class BenchStack(Stack):
+    def __init__(self, stage, people=PEOPLE, **settings):
+        self.people = people
+        super().__init__(stage, **settings)
+
     def furnish(self):
         try:
             self.apply(COMMANDS)
-            self.sql(PEOPLE_SQL, {"many": PEOPLE, "first": FIRST_ID})
+            self.sql(PEOPLE_SQL, {"many": self.people, "first": FIRST_ID})
             self.sql(MENUS_SQL)
             self.simulate_engines(["held"])
             self.sql("ANALYZE")
             if self.env["DEMO_CHAT_URL"]:
-                self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + PEOPLE))})
+                self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + self.people))})
                 # The bot's name makes a new version of the catalogue: let that be over.
                 self.wait(lambda: self.sql("SELECT username <> '' FROM bot_status")[0][0])
         except BaseException:
@@ -78,8 +82,8 @@ class Bed:
         self.stage = stage
         self.stacks = []
 
-    def stack(self, **settings):
-        made = BenchStack(self.stage, **settings)
+    def stack(self, people=PEOPLE, **settings):
+        made = BenchStack(self.stage, people, **settings)
         self.stacks.append(made)
         return made
 

@@ -26,7 +26,10 @@ FROM generate_series(1, %(many)s) n JOIN command c ON c.name = %(command)s JOIN 
 # Tasks a second between the first that finished and the last of so many.
 RATE_SQL = """
 SELECT count(*) FILTER (WHERE at > first) / extract(epoch FROM max(at) - min(first))::float8
-FROM (SELECT finished_at AS at, min(finished_at) OVER () AS first FROM task_history WHERE queue = %(queue)s ORDER BY finished_at LIMIT %(many)s) done"""
+FROM (SELECT finished_at AS at, min(finished_at) OVER () AS first FROM task_history WHERE queue = %(queue)s AND finished_at >= %(since)s
+    ORDER BY finished_at LIMIT %(many)s) done"""
+ENDED_SQL = """
+SELECT count(*) FILTER (WHERE state = 'done'), (SELECT count(*) FROM outbox) + count(sent_at) FROM task_history WHERE queue = %(queue)s AND finished_at >= %(since)s"""
 CLAIM_TABLE = """
 DROP TABLE IF EXISTS bench_task;
 CREATE TABLE bench_task (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, state smallint NOT NULL DEFAULT 0, result text, at timestamptz NOT NULL DEFAULT now());
@@ -56,31 +59,28 @@ class Queue:
         self.stack.sql(FEED_SQL, {"many": many, "command": self.command, "args": self.args, "first": FIRST_ID, "people": self.people})
 
     def clear(self):
-        """Nothing waits, nothing was done; as after autovacuum."""
+        """Nothing waits."""
         self.pause(True)
         if not self.stack.wait(lambda: not self.stack.count("task", "state <> 'queued'"), 60):
             raise RuntimeError(f"claimed tasks do not end; see {self.stack.dir}/log/teleengine.log")
-        self.stack.sql("TRUNCATE task, task_history, outbox")
+        self.stack.sql("TRUNCATE task, outbox")
 
     def settle(self):
+        """As after autovacuum."""
         self.stack.sql("VACUUM ANALYZE task", user="postgres")
         self.stack.sql("CHECKPOINT", user="postgres")
 
-    def done(self):
-        return self.stack.count("task_history", "queue = %(name)s", {"name": self.name})
-
     def drain(self, many, timeout=120):
         """Tasks a second for the next so many of what waits."""
-        self.stack.sql("TRUNCATE task_history, outbox")
+        self.stack.sql("TRUNCATE outbox")
+        said = {"queue": self.name, "many": many, "since": self.stack.sql("SELECT clock_timestamp()")[0][0]}
         self.pause(False)
-        finished = self.stack.wait(lambda: self.done() >= many, timeout, 0.1)
+        finished = self.stack.wait(lambda: self.stack.sql(ENDED_SQL, said)[0][0] >= many, timeout, 0.1)
         self.pause(True)
-        if not finished:
-            raise RuntimeError(f"{self.done()} of {many} tasks are done after {timeout} s; see {self.stack.dir}/log/teleengine.log")
-        well, answers = self.stack.sql("SELECT count(*) FILTER (WHERE state = 'done'), (SELECT count(*) FROM outbox) + count(sent_at) FROM task_history")[0]
-        if answers < well or well < many:
-            raise RuntimeError(f"{many} tasks were to be done, {well} were, with {answers} answers")
-        return self.stack.sql(RATE_SQL, {"queue": self.name, "many": many})[0][0]
+        well, answers = self.stack.sql(ENDED_SQL, said)[0]
+        if not finished or answers < well:
+            raise RuntimeError(f"{many} tasks were to be done, {well} were within {timeout} s, with {answers} answers; see {self.stack.dir}/log/teleengine.log")
+        return self.stack.sql(RATE_SQL, said)[0][0]
 
 
 def fresh(queue, many, old=False):
