@@ -232,7 +232,7 @@ def plans(engines):
 
 
 def measure(bed):
-    rounds, times, passed = (2, 100, 5000) if bed.quick else (5, 400, 20000)
+    rounds, times, passed = (1, 60, 3000) if bed.quick else (3, 400, 20000)
     others = bed.others()
     tables = {}
     for name in (EMPTY, FULL):

@@ -58,7 +58,7 @@ static const struct setting settings[] = {
     {"log_level", STRING, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"log_format", STRING, AT(log_format), "logfmt", 0, 0, "logfmt or json"},
     {"slots", NUMBER, AT(slots), "8", 1, 10000, "tasks that this engine runs at once"},
-    {"acceptors", NUMBER, AT(acceptors), "128", 1, 4096, "threads of telebot.fcgi; more than the connections nginx may open"},
+    {"acceptors", NUMBER, AT(acceptors), "160", 1, 4096, "threads of telebot.fcgi; more than the connections nginx may open"},
     {"writers", NUMBER, AT(writers), "2", 1, 64, "database connections of telebot.fcgi"},
     {"batch", NUMBER, AT(batch), "64", 1, 1000, "updates that are admitted in one transaction at most"},
     {"person_rate", NUMBER, AT(person_rate), "100", 0, 1000000, "messages of one person within ten seconds, the rest is left out; 0: no limit"},
