@@ -1,0 +1,192 @@
+"""The containers as a reader of docs/install.md has them: built, up, a conversation, killed, down and up again. With every engine that can run here."""
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+
+import pytest
+from engines import ENGINES, SOURCE, NoEngine, Stack, place, wanted
+
+sys.path.insert(0, os.path.join(SOURCE, "tests/simulator"))
+sys.path.insert(0, os.path.join(SOURCE, "tests/integration"))
+from browser import Browser  # noqa: E402
+from client import Process  # noqa: E402
+
+pytestmark = pytest.mark.full
+
+TOKEN = "7000000001:containers_test_token"
+PASSWORD = "the password of engines in the test"
+PEOPLE = {
+    "roles": [{"name": "operator"}],
+    "users": [{"login": "oncall", "first_name": "On", "last_name": "Call", "roles": ["operator"], "telegram_ids": [1001]}],
+    "commands": [{"name": "say", "description": "Says it", "kind": "exec", "program": "echo", "args": ["{text}"], "timeout_s": 10,
+                  "parameters": [{"name": "text", "type": "text", "required": true, "help": "What to say"}]},
+                 {"name": "far", "description": "Says it elsewhere", "kind": "exec", "program": "echo", "args": ["from afar"], "timeout_s": 10, "queue": "far"}],
+    "grants": [{"role": "operator", "command": "say"}, {"role": "operator", "command": "far"}],
+}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module", params=wanted())
+def stack(request):
+    directory = place()
+    engine, s = ENGINES[request.param](directory), None
+    try:
+        try:
+            engine.start()
+            s = Stack(engine, free_port(), free_port())
+        except NoEngine as e:
+            pytest.skip(str(e))
+        began = time.monotonic()
+        s.compose("build", timeout=1800)
+        print(f"{request.param}: built in {time.monotonic() - began:.0f} s on {engine.base}")
+        yield s
+    finally:
+        if s:
+            if getattr(s, "simulator", None):
+                s.simulator.stop()
+            s.remove()
+        engine.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def answers(stack):
+    """The admin pages, from the host, database included."""
+    try:
+        return Browser(stack).get("/healthz").status == 200
+    except OSError:
+        return False
+
+
+def wait_until_up(stack):
+    stack.wait(lambda: answers(stack), "the admin pages answer")
+
+
+def signs_in(stack):
+    b = Browser(stack)
+    return "Sign out" in b.follow(b.sign_in("admin", stack.password[0])).text
+
+
+def gateway(stack):
+    """The host, as the container sees it."""
+    for line in stack.exec("teleops-app", "cat", "/proc/net/route").stdout.splitlines()[1:]:
+        words = line.split()
+        if words[1] == "00000000":
+            return socket.inet_ntoa(bytes.fromhex(words[2])[::-1])
+    raise AssertionError("the container has no way out")
+
+
+def talk(stack, text, expected):
+    before = len(stack.simulator.answers(1001))
+    stack.simulator.say(1001, text)
+    return stack.wait(lambda: [a for a in stack.simulator.answers(1001)[before:] if expected in a], f"{text} is answered with {expected}")
+
+
+def test_images_hold_what_runs_and_no_more(stack):
+    for image in ("teleops-app", "teleops-db"):
+        name = f"{image}:{stack.env['TELEOPS_TAG']}"
+        print(f"{stack.engine.name}: {name}: {int(stack.engine('image', 'inspect', '-f', '{{.Size}}', name).stdout) / 1e6:.0f} MB")
+        tools = stack.engine("run", "--rm", "--entrypoint", "sh", name, "-c", "for t in gcc cc make autoconf ld git pip npm; do command -v $t; done; ls /src 2>/dev/null; true").stdout
+        assert tools.strip() == "", image
+
+
+def test_up_alone_ends_with_an_admin_page(stack):
+    stack.compose("up", "-d")
+    wait_until_up(stack)
+    stack.wait(lambda: "to connect the bot" in stack.logs("teleops-app"), "it says what is left to do")
+    said = stack.logs("teleops-app")
+    assert f":{stack.admin_port}/" in said
+    stack.password = re.findall(r"^password: (\S+)$", said, re.M)
+    assert len(stack.password) == 1, said
+    assert signs_in(stack)
+
+
+def test_programs_are_users_of_their_own_without_power(stack):
+    shown = stack.exec("teleops-app", "sh", "-c", 'for p in /proc/[0-9]*; do echo "$(cut -d " " -f 1 "$p/comm" 2>/dev/null):$(sed -n "s/^Uid:.//p; s/^CapEff:.//p" "$p/status" 2>/dev/null | tr "\\t\\n" "  ")"; done').stdout
+    powerless = {line.split(":")[0] for line in shown.splitlines() if line.strip().endswith("0000000000000000")}
+    assert {"nginx", "telebot.fcgi", "telemanager.fcg", "teleengine"} <= powerless, shown
+    assert "Read-only file system" in stack.exec("teleops-app", "touch", "/usr/bin/x", check=False).stdout
+    assert "Read-only file system" in stack.exec("teleops-db", "touch", "/usr/bin/x", check=False).stdout
+    assert stack.exec("teleops-db", "id", "-un").stdout.strip() == "postgres"
+    assert re.search(r"CapBnd:\s*0{16}", stack.exec("teleops-db", "cat", "/proc/1/status").stdout)
+    assert re.search(r"CapBnd:\s*00000000000000eb", stack.exec("teleops-app", "cat", "/proc/1/status").stdout)
+    assert stack.exec("teleops-db", "ls", "/sys/class/net").stdout.split() == ["lo"]
+
+
+def test_a_token_and_a_conversation(stack):
+    stack.simulator = Process(stack.engine.dir, TOKEN, "--listen", f"{gateway(stack)}:0")
+    stack.exec("teleops-app", "sh", "-c", "cat >> /etc/teleops/teleops.conf", text=f"api_base = {stack.simulator.address}\n")
+    stack.secret("bot_token", TOKEN + "\n")
+    stack.compose("restart", "teleops-app")
+    wait_until_up(stack)
+    talk(stack, "/start", "1001")
+    stack.exec("teleops-app", "teleops", "apply", "-", text=json.dumps(PEOPLE))
+    assert talk(stack, "/say hello", "hello") == ["hello"]
+
+
+def started_at(stack, name):
+    return stack.exec("teleops-app", "s6-svstat", "-o", "pid", f"/run/service/{name}").stdout.strip()
+
+
+def test_a_program_that_dies_is_started_again(stack):
+    for name in ("teleengine", "telesender", "telepoll", "telemanager", "telebot", "nginx"):
+        before = started_at(stack, name)
+        stack.exec("teleops-app", "s6-svc", "-k", f"/run/service/{name}")
+        stack.wait(lambda n=name, b=before: started_at(stack, n) not in (b, "-1"), f"{name} is started again")
+    wait_until_up(stack)
+    talk(stack, "/say again", "again")
+    # Whatever lost its parent is taken in by the first process, and nothing stays dead and unburied.
+    assert "Z" not in stack.exec("teleops-app", "sh", "-c", "cut -d ')' -f 2 /proc/[0-9]*/stat 2>/dev/null | cut -c 2 | sort -u").stdout
+
+
+def test_containers_that_are_killed_come_back_with_all_they_had(stack):
+    stack.kill("teleops-db")
+    talk(stack, "/say the database was killed", "the database was killed")
+    stack.kill("teleops-app")
+    wait_until_up(stack)
+    talk(stack, "/say all was killed", "all was killed")
+    assert len(re.findall(r"^password: ", stack.logs("teleops-app"), re.M)) == 1
+    assert stack.exec("teleops-app", "teleops", "audit", "verify").returncode == 0
+
+
+def test_down_and_up_again_by_webhook(stack):
+    stack.down()
+    assert not stack.container("teleops-app")
+    stack.env["TELEOPS_WEBHOOK_URL"] = f"https://127.0.0.1:{stack.webhook_port}/webhook"
+    stack.compose("up", "-d")
+    wait_until_up(stack)
+    stack.wait(lambda: "Telegram delivers to" in stack.logs("teleops-app"), "the webhook is set")
+    talk(stack, "/say by webhook", "by webhook")
+    assert signs_in(stack)
+    assert "password:" not in stack.logs("teleops-app")
+
+
+def test_an_engine_on_its_own(stack):
+    """As on another host: it has the network, a password and a certificate, and no socket."""
+    stack.down()
+    stack.files.append("compose.engines.yaml")
+    stack.env.update(TELEOPS_DATABASE_PORT=str(free_port()), TELEOPS_QUEUES="far", TELEOPS_ENGINE_NAME="afar")
+    stack.compose("up", "-d", "teleops-db", "teleops-app")
+    wait_until_up(stack)
+    stack.env["TELEOPS_DATABASE_HOST"] = gateway(stack)
+    stack.secret("engine_password", PASSWORD + "\n")
+    stack.secret("database.crt", stack.exec("teleops-db", "/usr/share/teleops/engine-password", text=PASSWORD + "\n").stdout)
+    stack.compose("up", "-d", "teleengine")
+    talk(stack, "/far", "from afar")
+    assert "event=registered engine=afar" in stack.logs("teleengine")
+    shown = stack.exec("teleops-app", "teleops", "status").stdout
+    assert "afar" in shown and "teleops-app" in shown
+
+
+def test_nothing_secret_is_told(stack):
+    for service in ("teleops-app", "teleops-db", "teleengine"):
+        said = stack.logs(service)
+        assert TOKEN not in said and PASSWORD not in said
