@@ -23,7 +23,7 @@ PEOPLE = {
     "roles": [{"name": "operator"}],
     "users": [{"login": "oncall", "first_name": "On", "last_name": "Call", "roles": ["operator"], "telegram_ids": [1001]}],
     "commands": [{"name": "say", "description": "Says it", "kind": "exec", "program": "echo", "args": ["{text}"], "timeout_s": 10,
-                  "parameters": [{"name": "text", "type": "text", "required": true, "help": "What to say"}]},
+                  "parameters": [{"name": "text", "type": "text", "required": True, "help": "What to say"}]},
                  {"name": "far", "description": "Says it elsewhere", "kind": "exec", "program": "echo", "args": ["from afar"], "timeout_s": 10, "queue": "far"}],
     "grants": [{"role": "operator", "command": "say"}, {"role": "operator", "command": "far"}],
 }
