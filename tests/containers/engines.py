@@ -2,9 +2,11 @@
 import http.client
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -186,15 +188,25 @@ class Stack:
         self.project = f"teleops-check-{os.getpid()}"
         self.admin_port, self.webhook_port = admin_port, webhook_port
         self.files = ["compose.yaml"]
-        self.env = {**engine.env, "COMPOSE_PROJECT_NAME": self.project, "TELEOPS_TAG": f"check-{os.getpid()}", "TELEOPS_BASE": engine.base, "TELEOPS_ADMIN_PORT": f"127.0.0.1:{admin_port}",
-                    "TELEOPS_WEBHOOK_PORT": f"127.0.0.1:{webhook_port}"}
+        self.tag = f"check-{os.getpid()}"
         self.argv = engine.compose_argv()
         os.makedirs(self.src)
         run("bash", "-c", '. "$1/deploy/packages.sh" && copy_tree "$1" "$2"', "copy", SOURCE, self.src)
+        self.set(TELEOPS_TAG=self.tag, TELEOPS_BASE=engine.base, TELEOPS_ADMIN_PORT=f"127.0.0.1:{admin_port}", TELEOPS_WEBHOOK_PORT=f"127.0.0.1:{webhook_port}")
+        shutil.rmtree(os.path.join(self.folder, "secrets"))
+        os.mkdir(os.path.join(self.folder, "secrets"))
+
+    def set(self, **values):
+        """In .env, as a reader would."""
+        path = os.path.join(self.folder, ".env")
+        with open(path, encoding="utf-8") as f:
+            kept = [line for line in f if line.split("=")[0] not in values]
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(kept + [f"{name}={value}\n" for name, value in values.items()])
 
     def compose(self, *argv, timeout=900, check=True, text=None):
         files = [w for name in self.files for w in ("-f", os.path.join(self.folder, name))]
-        return run(*self.argv, *files, *argv, timeout=timeout, check=check, env=self.env, text=text)
+        return run(*self.argv, "-p", self.project, *files, *argv, timeout=timeout, check=check, env=self.engine.env, text=text)
 
     def secret(self, name, text):
         with open(os.open(os.path.join(self.folder, "secrets", name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
@@ -246,7 +258,40 @@ class Stack:
             if container:
                 self.engine("rm", "-f", container, check=False)
         for image in ("teleops-app", "teleops-db"):
-            self.engine("rmi", "-f", f"{image}:{self.env['TELEOPS_TAG']}", check=False)
+            self.engine("rmi", "-f", f"{image}:{self.tag}", check=False)
+
+
+class Gate:
+    """Lets containers in to what listens on loopback, at the address by which they see the host."""
+
+    def __init__(self, host, port):
+        self.to = ("127.0.0.1", port)
+        self.listener = socket.create_server((host, port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                one = self.listener.accept()[0]
+                other = socket.create_connection(self.to)
+            except OSError:
+                return
+            for a, b in ((one, other), (other, one)):
+                threading.Thread(target=self.pass_on, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pass_on(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            a.close()
+            b.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 def place():

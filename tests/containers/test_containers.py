@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from engines import ENGINES, SOURCE, NoEngine, Stack, place, wanted
+from engines import ENGINES, SOURCE, Gate, NoEngine, Stack, place, wanted
 
 sys.path.insert(0, os.path.join(SOURCE, "tests/simulator"))
 sys.path.insert(0, os.path.join(SOURCE, "tests/integration"))
@@ -43,6 +43,7 @@ def stack(request):
         try:
             engine.start()
             s = Stack(engine, free_port(), free_port())
+            s.simulator = s.gate = s.host = None
         except NoEngine as e:
             pytest.skip(str(e))
         began = time.monotonic()
@@ -51,9 +52,9 @@ def stack(request):
         yield s
     finally:
         if s:
-            if getattr(s, "simulator", None):
-                s.simulator.stop()
             s.remove()
+            if s.simulator:
+                s.simulator.stop()
         engine.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -84,6 +85,20 @@ def gateway(stack):
     raise AssertionError("the container has no way out")
 
 
+def connect(stack):
+    """Has the containers find the simulator: where they see the host, which may be elsewhere in a new network."""
+    host = gateway(stack)
+    if host == stack.host:
+        return
+    if stack.gate:
+        stack.gate.close()
+    port = int(stack.simulator.address.rsplit(":", 1)[1])
+    stack.gate, stack.host = Gate(host, port), host
+    stack.exec("teleops-app", "sed", "-i", f"/^api_base/d; $a api_base = http://{host}:{port}", "/etc/teleops/teleops.conf")
+    stack.compose("restart", "teleops-app")
+    wait_until_up(stack)
+
+
 def talk(stack, text, expected):
     before = len(stack.simulator.answers(1001))
     stack.simulator.say(1001, text)
@@ -92,7 +107,7 @@ def talk(stack, text, expected):
 
 def test_images_hold_what_runs_and_no_more(stack):
     for image in ("teleops-app", "teleops-db"):
-        name = f"{image}:{stack.env['TELEOPS_TAG']}"
+        name = f"{image}:{stack.tag}"
         print(f"{stack.engine.name}: {name}: {int(stack.engine('image', 'inspect', '-f', '{{.Size}}', name).stdout) / 1e6:.0f} MB")
         tools = stack.engine("run", "--rm", "--entrypoint", "sh", name, "-c", "for t in gcc cc make autoconf ld git pip npm; do command -v $t; done; ls /src 2>/dev/null; true").stdout
         assert tools.strip() == "", image
@@ -118,15 +133,15 @@ def test_programs_are_users_of_their_own_without_power(stack):
     assert stack.exec("teleops-db", "id", "-un").stdout.strip() == "postgres"
     assert re.search(r"CapBnd:\s*0{16}", stack.exec("teleops-db", "cat", "/proc/1/status").stdout)
     assert re.search(r"CapBnd:\s*00000000000000eb", stack.exec("teleops-app", "cat", "/proc/1/status").stdout)
-    assert stack.exec("teleops-db", "ls", "/sys/class/net").stdout.split() == ["lo"]
+    # The database has nowhere to go, and nobody comes in but by its socket.
+    assert "\t00000000\t" not in stack.exec("teleops-db", "cat", "/proc/net/route").stdout
+    assert stack.exec("teleops-db", "psql", "-h", "/database", "-Atc", "SHOW listen_addresses").stdout.strip() == ""
 
 
 def test_a_token_and_a_conversation(stack):
-    stack.simulator = Process(stack.engine.dir, TOKEN, "--listen", f"{gateway(stack)}:0")
-    stack.exec("teleops-app", "sh", "-c", "cat >> /etc/teleops/teleops.conf", text=f"api_base = {stack.simulator.address}\n")
+    stack.simulator = Process(stack.engine.dir, TOKEN)
     stack.secret("bot_token", TOKEN + "\n")
-    stack.compose("restart", "teleops-app")
-    wait_until_up(stack)
+    connect(stack)
     talk(stack, "/start", "1001")
     stack.exec("teleops-app", "teleops", "apply", "-", text=json.dumps(PEOPLE))
     assert talk(stack, "/say hello", "hello") == ["hello"]
@@ -160,9 +175,10 @@ def test_containers_that_are_killed_come_back_with_all_they_had(stack):
 def test_down_and_up_again_by_webhook(stack):
     stack.down()
     assert not stack.container("teleops-app")
-    stack.env["TELEOPS_WEBHOOK_URL"] = f"https://127.0.0.1:{stack.webhook_port}/webhook"
+    stack.set(TELEOPS_WEBHOOK_URL=f"https://127.0.0.1:{stack.webhook_port}/webhook")
     stack.compose("up", "-d")
     wait_until_up(stack)
+    connect(stack)
     stack.wait(lambda: "Telegram delivers to" in stack.logs("teleops-app"), "the webhook is set")
     talk(stack, "/say by webhook", "by webhook")
     assert signs_in(stack)
@@ -173,10 +189,11 @@ def test_an_engine_on_its_own(stack):
     """As on another host: it has the network, a password and a certificate, and no socket."""
     stack.down()
     stack.files.append("compose.engines.yaml")
-    stack.env.update(TELEOPS_DATABASE_PORT=str(free_port()), TELEOPS_QUEUES="far", TELEOPS_ENGINE_NAME="afar")
+    stack.set(TELEOPS_DATABASE_PORT=str(free_port()), TELEOPS_QUEUES="far", TELEOPS_ENGINE_NAME="afar")
     stack.compose("up", "-d", "teleops-db", "teleops-app")
     wait_until_up(stack)
-    stack.env["TELEOPS_DATABASE_HOST"] = gateway(stack)
+    connect(stack)
+    stack.set(TELEOPS_DATABASE_HOST=stack.host)
     stack.secret("engine_password", PASSWORD + "\n")
     stack.secret("database.crt", stack.exec("teleops-db", "/usr/share/teleops/engine-password", text=PASSWORD + "\n").stdout)
     stack.compose("up", "-d", "teleengine")
