@@ -1,6 +1,7 @@
 """The container engines of this machine: each is given a place of its own, so that images and containers of the host are left alone."""
 import http.client
 import os
+import shlex
 import shutil
 import socket
 import ssl
@@ -22,9 +23,9 @@ class NoEngine(Exception):
     """Why it cannot run here."""
 
 
-def run(*argv, timeout=120, check=True, env=None, text=None):
+def run(*argv, timeout=120, check=True, env=None, text=None, cwd=None):
     done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=timeout, env=env, check=False)
+                          universal_newlines=True, timeout=timeout, env=env, cwd=cwd, check=False)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(argv)}: {done.returncode}\n{done.stdout[-6000:]}")
     return done
@@ -207,6 +208,11 @@ class Stack:
     def compose(self, *argv, timeout=900, check=True, text=None):
         files = [w for name in self.files for w in ("-f", os.path.join(self.folder, name))]
         return run(*self.argv, "-p", self.project, *files, *argv, timeout=timeout, check=check, env=self.engine.env, text=text)
+
+    def do(self, block, folder=None, **values):
+        """A block of docs/install.md; its docker compose is the one that is here."""
+        instead = f'docker() {{ shift; command {shlex.join(self.argv)} -p {self.project} "$@"; }}\nset -e\n'
+        return run("bash", "-c", instead + block, cwd=folder or self.folder, env={**self.engine.env, **values}, timeout=1800).stdout
 
     def secret(self, name, text):
         with open(os.open(os.path.join(self.folder, "secrets", name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
