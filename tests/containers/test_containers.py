@@ -98,7 +98,8 @@ def connect(stack):
         stack.gate.close()
     port = int(stack.simulator.address.rsplit(":", 1)[1])
     stack.gate, stack.host = Gate(host, port), host
-    stack.exec("teleops-app", "sed", "-i", f"/^api_base/d; $a api_base = http://{host}:{port}", "/etc/teleops/teleops.conf")
+    stack.exec("teleops-app", "sed", "-i", "/^api_base/d", "/etc/teleops/teleops.conf")
+    stack.exec("teleops-app", "sh", "-c", f"echo 'api_base = http://{host}:{port}' >> /etc/teleops/teleops.conf")
     stack.compose("restart", "teleops-app")
     wait_until_up(stack)
 
