@@ -156,4 +156,4 @@ tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/docs tests/sql tests/pgtap tests/integration tests/browser tests/install tests/upgrade
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/docs tests/sql tests/pgtap tests/integration tests/browser tests/install tests/containers tests/upgrade
