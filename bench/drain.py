@@ -136,7 +136,7 @@ CLAIMS, GRAPHILE, OURS, MANY, OLD = ("pgbench, claims of 50", "graphile-worker, 
 
 
 def measure(bed):
-    rounds, few, many, passed = (2, 10_000, 50_000, 10_000) if bed.quick else (5, 10_000, 1_000_000, 20_000)
+    rounds, few, many, passed = (1, 5000, 50_000, 10_000) if bed.quick else (5, 10_000, 1_000_000, 20_000)
     others = bed.others()
     queues = {}
     for name in (OURS, MANY):

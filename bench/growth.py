@@ -68,7 +68,7 @@ def variants(quick):
 
 
 def measure(bed):
-    rounds, seconds, many, times = (1, 1, 2000, 5) if bed.quick else (5, 2, 5000, 11)
+    rounds, seconds, many, times = (1, 1, 1000, 3) if bed.quick else (5, 2, 5000, 11)
     others = bed.others()
     grown = {name: Grown(bed, **told) for name, told in variants(bed.quick).items()}
     for one in grown.values():

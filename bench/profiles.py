@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import drain
 import ingest
 import instructions
 import machine
@@ -71,16 +72,16 @@ def tables(few, many):
     ]
 
 
-def sampled(stack, seconds):
-    """[(share of the samples in %, where, symbol)] of TeleBot's sessions in PostgreSQL under load; empty: perf is not there, or may not."""
+def sampled(stack, role, work):
+    """[(share of the samples in %, where, symbol)] of a role's sessions in PostgreSQL while it works; empty: perf is not there, or may not."""
     data = os.path.join(stack.dir, "perf.data")
     if not shutil.which("perf"):
         return []
-    sessions = [str(pid) for pid, in stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'teleops_bot'", user="postgres")]
+    sessions = [str(pid) for pid, in stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = %(role)s", {"role": role}, "postgres")]
     # By a clock, since machines in a machine often have no counters.
     recording = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "999", "-o", data, "-p", ",".join(sessions)], stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
-    ingest.admitted(stack, seconds)
+    work()
     recording.terminate()
     recording.wait(30)
     done = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children", "-g", "none", "--sort", "dso,symbol"],
@@ -88,19 +89,29 @@ def sampled(stack, seconds):
     return [(float(share), where, symbol) for share, where, symbol in SAMPLE.findall(done.stdout.decode(errors="replace"))]
 
 
+def sample_tables(title, samples):
+    if not samples:
+        return []
+    shares = {}
+    for share, where, _ in samples:
+        shares[where] = shares.get(where, 0) + share
+    return [title, table(("where", "share, %"), [(where, number(share, 1)) for where, share in sorted(shares.items(), key=lambda item: -item[1])]),
+            table(("symbol", "share, %"), [(f"`{symbol}` ({where})", number(share, 1)) for share, where, symbol in samples if not symbol.startswith("0x")][:SHOWN])]
+
+
 def measure(bed):
+    seconds, many = (3, 5000) if bed.quick else (10, 50_000)
     blocks = instructions.profiles(tables)
-    stack = bed.stack()
+    stack = bed.stack(TELEOPS_QUEUES=f"default,{drain.QUEUE}", TELEOPS_SLOTS=drain.SLOTS)
+    stack.apply(drain.COMMANDS)
     ingest.admitted(stack, 2)
-    samples = sampled(stack, 3 if bed.quick else 10)
-    if samples:
-        shares = {}
-        for share, where, _ in samples:
-            shares[where] = shares.get(where, 0) + share
-        blocks += ["TeleBot's sessions in PostgreSQL while 32 connections post updates, by samples:",
-                   table(("where", "share, %"), [(where, number(share, 1)) for where, share in sorted(shares.items(), key=lambda item: -item[1])]),
-                   table(("symbol", "share, %"), [(f"`{symbol}` ({where})", number(share, 1)) for share, where, symbol in
-                                              [sample for sample in samples if not sample[2].startswith("0x")][:SHOWN]])]
+    blocks += sample_tables("TeleBot's sessions in PostgreSQL while 32 connections post updates, by samples:",
+                            sampled(stack, "teleops_bot", lambda: ingest.admitted(stack, seconds)))
+    queue = drain.Queue(stack)
+    queue.clear()
+    queue.feed(many)
+    queue.settle()
+    blocks += sample_tables(f"The engine's session while it does {many:,} tasks of kind text:", sampled(stack, "teleops_engine", lambda: queue.drain(many)))
     settings = f"The difference of {instructions.MANY} and {instructions.FEW} updates under callgrind, one after the other; {instructions.built_with()}. " \
                f"{machine.versions(stack)}."
     return Section(settings, blocks)
