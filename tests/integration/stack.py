@@ -3,6 +3,7 @@ import collections
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,12 +29,13 @@ CROWD = range(5001, 5051)
 
 
 def free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    for s in held:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
+    """Below those that the kernel gives to connections, so that none of these takes one before it is listened on."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            if port not in ports and not s.connect_ex(("127.0.0.1", port)) == 0:
+                ports.append(port)
     return ports
 
 

@@ -57,7 +57,7 @@ def test_what_waits_when_a_group_is_forbidden_is_not_run(stack):
     stack.sim.say(4001, "/narrow first 1500", chat=GROUP)
     assert stack.wait(lambda: stack.marked() == ["first"])
     stack.sim.say(4001, "/narrow second 0", chat=GROUP)
-    assert stack.wait(lambda: stack.count("task", "state = 'queued'") == 1)
+    assert stack.wait(lambda: stack.count("task", "state = 'queued' AND NOT internal") == 1)
     assert stack.teleops("chat", "forbid", str(GROUP)).returncode == 0
     assert stack.settled() and stack.marked() == ["first"]
     assert stack.sql("SELECT state, reason FROM task_history WHERE line LIKE '/narrow second%' ORDER BY id DESC LIMIT 1") == [("refused", "right withdrawn")]
@@ -93,7 +93,7 @@ def test_a_grant_at_certain_hours(stack):
         stack.sim.say(4001, "/narrow first 1500")
         assert stack.wait(lambda: stack.marked() == ["first"])
         stack.sim.say(4001, "/narrow second 0")
-        assert stack.wait(lambda: stack.count("task", "state = 'queued'") == 1)
+        assert stack.wait(lambda: stack.count("task", "state = 'queued' AND NOT internal") == 1)
         stack.sql(hours, (then,))
         assert stack.settled() and stack.marked() == ["first"], "the hours were over when it was its turn"
     finally:

@@ -243,7 +243,7 @@ def test_what_takes_too_long_is_ended(stack):
 def test_cancel(stack, server):
     stack.sim.say(4001, "/hslow 100")
     assert stack.wait(lambda: server.seen, 20)
-    number_ = stack.sql("SELECT id FROM task")[0][0]
+    number_ = stack.sql("SELECT id FROM task WHERE NOT internal")[0][0]
     stack.sim.say(4001, f"/cancel {number_}")
     assert stack.wait(lambda: any("cancelled by Ada" in a for a in stack.sim.answers(4001)), 20)
     assert stack.settled(20)

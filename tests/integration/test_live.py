@@ -46,7 +46,7 @@ def test_its_cancel_button_ends_all_of_it(stack):
     assert "no task" in press(stack, 4002, "Cancel", chat=4001, settle=False)
     message = bots(stack, 4001)[0]
     query = stack.sim.press(4001, message["message_id"], keys(message)["Cancel"])["callback_query_id"]
-    assert stack.wait(lambda: stack.sim.call(f"/sim/callback/{query}").get("answer"), 5)
+    assert stack.wait(lambda: stack.sim.call(f"/sim/callback/{query}").get("answer"))
     assert "is being ended" in stack.sim.call(f"/sim/callback/{query}")["answer"]["text"]
     assert stack.settled()
     assert "cancelled by Ada; nothing of it is left" in bots(stack, 4001)[0]["text"] and left("yew") == []

@@ -39,7 +39,7 @@ def test_only_the_newest_of_edits_that_wait_goes_out(stack):
     number = first_message(stack)
     stack.sim.fault("slow", method="editMessageText", count=1, seconds=1.5)
     row = put(stack, "edit", 4001, "one", params={"message_id": number}, key="live 1")
-    assert stack.wait(lambda: stack.sql("SELECT taken_by IS NOT NULL FROM outbox WHERE id = %s", (row,)) == [(True,)], 5)
+    assert stack.wait(lambda: stack.sql("SELECT taken_by IS NOT NULL FROM outbox WHERE id = %s", (row,)) == [(True,)])
     for text in ("two", "three", "four"):
         stack.sql("UPDATE outbox SET text = %s, wanted_version = wanted_version + 1 WHERE id = %s", (text, row))
     assert stack.settled()
@@ -113,7 +113,7 @@ def test_the_webhooks_health_is_noted_and_renewed_when_asked(stack):
     assert stack.wait(lambda: stack.sql("SELECT webhook_at IS NOT NULL FROM bot_status") == [(True,)], 10), "by itself, at the start"
     before = stack.sql("SELECT webhook_at FROM bot_status")
     put(stack, "webhook_info", lane=False, key="webhook_info")
-    assert stack.settled() and stack.wait(lambda: stack.sql("SELECT webhook_at FROM bot_status") > before, 5)
+    assert stack.settled() and stack.wait(lambda: stack.sql("SELECT webhook_at FROM bot_status") > before)
     assert stack.sql("SELECT webhook ->> 'url' LIKE '%%/webhook' FROM bot_status") == [(True,)]
 
 

@@ -37,7 +37,7 @@ def test_paused_engine_claims_nothing(stack, admin):
     say(stack, "/mark paused")
     assert stack.wait(lambda: stack.count("task", "line = '/mark paused'"))
     number = stack.sql("SELECT id FROM task WHERE line = '/mark paused'")[0][0]
-    assert not stack.wait(lambda: stack.count("task", "engine_id IS NOT NULL"), 3) and stack.marked() == []
+    assert not stack.wait(lambda: stack.count("task", "engine_id IS NOT NULL AND NOT internal"), 3) and stack.marked() == []
     assert "no engine serves the queue default" in admin.get(f"/tasks/{number}").main
     page = admin.get(f"/engines/{key}")
     assert "drained" in page.main and "echo" in page.main and "/hosts" in page.main

@@ -48,7 +48,7 @@ def test_every_type_as_it_should_be(stack, line, said):
 def test_every_type_says_what_is_wrong_with_the_usage(stack, line, words):
     said = answer(stack, 4001, "/every " + line)
     assert words in said and said.endswith("\nUsage: /every <tag> [who] [on] [for]")
-    assert stack.count("task") == 0
+    assert stack.count("task", "NOT internal") == 0
 
 
 def test_a_name_is_who_wrote_with_it_last(stack):
@@ -259,8 +259,8 @@ def test_a_secret_reaches_its_command_and_is_nowhere_else(stack):
     watch.start()
     before = len(stack.sim.answers(4001))
     stack.sim.say(4001, f"/setpw '{words} é\"' 1500")
-    assert stack.wait(lambda: stack.sql("SELECT line, args::text FROM task WHERE state IN ('claimed', 'running')"), 10)
-    line, args = stack.sql("SELECT line, args FROM task")[0]
+    assert stack.wait(lambda: stack.sql("SELECT line, args::text FROM task WHERE state IN ('claimed', 'running') AND NOT internal"), 10)
+    line, args = stack.sql("SELECT line, args FROM task WHERE NOT internal")[0]
     assert line == "/setpw ••• 1500" and list(args["password"]) == ["sealed"] and args["ms"] == "1500"
     running = dump(stack)
     said = stack.sim.wait_answers(4001, before + 1)[before]
@@ -289,7 +289,7 @@ def test_wrong_lines_keep_no_word(stack):
         assert gone(stack, 4001, line)
     said = answer(stack, 4001, f"/setpwd {words}")
     assert said == "I do not know /setpwd. Did you mean /setpw?"
-    assert stack.settled() and stack.count("task") == 0
+    assert stack.settled() and stack.count("task", "NOT internal") == 0
     nowhere(stack, words)
 
 
@@ -437,11 +437,11 @@ def test_keys_are_exchanged_without_losing_a_task(stage):
         with open(path, "w", encoding="utf-8") as f:
             f.write(old)
         os.kill(own.pid("teleengine"), 1)
-        own.wait(lambda: "reloaded" in own.logged("teleengine"), 5)
+        own.wait(lambda: "reloaded" in own.logged("teleengine"))
         assert "this engine has no key that opens password" in answer(own, 4001, f"/setpw {words}3")
         # A file that others can open is not taken; the keys in use stay.
         os.chmod(path, 0o644)
         os.kill(own.pid("teleengine"), 1)
-        assert own.wait(lambda: "can be opened by others" in own.logged("teleengine"), 5)
+        assert own.wait(lambda: "can be opened by others" in own.logged("teleengine"))
     finally:
         own.stop()

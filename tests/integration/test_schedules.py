@@ -140,6 +140,7 @@ def test_the_engine_killed_at_the_minute_loses_and_doubles_nothing(clock):
     assert len(said) == 200 and len({text for text in said if text.startswith("tick ")}) >= 190
 
 
+@pytest.mark.timing
 def test_a_thousand_in_the_same_minute_by_three_engines(clock):
     others = [engine(clock, f"more-{n}") for n in (1, 2)]
     try:

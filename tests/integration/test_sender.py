@@ -22,14 +22,14 @@ def told(stack, people):
 
 
 def test_429_holds_up_one_chat_and_no_other(stack):
-    stack.sim.fault("429", method="sendMessage", chat_id=5001, retry_after=3)
+    stack.sim.fault("429", method="sendMessage", chat_id=5001, retry_after=6)
     people = [5001, 5002, 5003]
     began = time.monotonic()
     echo_all(stack, people, 4)
-    assert stack.wait(lambda: told(stack, [5002, 5003]) == expected([5002, 5003], 4), 2), "other chats go on"
+    assert stack.wait(lambda: told(stack, [5002, 5003]) == expected([5002, 5003], 4), 5), "other chats go on"
     assert stack.sim.answers(5001) == []
     assert stack.settled()
-    assert time.monotonic() - began >= 2.9, "retry_after is honoured"
+    assert time.monotonic() - began >= 5.9, "retry_after is honoured"
     assert told(stack, people) == expected(people, 4), "and order is kept"
 
 

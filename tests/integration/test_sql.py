@@ -242,7 +242,7 @@ def test_what_takes_too_long_is_ended_on_both_sides(stack):
 def test_cancel_ends_it_on_both_sides(stack):
     stack.sim.say(4001, "/sqlsleep 100 now")
     assert stack.wait(lambda: in_database(stack, "pg_sleep($1)"), 20)
-    number = stack.sql("SELECT id FROM task")[0][0]
+    number = stack.sql("SELECT id FROM task WHERE NOT internal")[0][0]
     stack.sim.say(4001, f"/cancel {number}")
     assert stack.wait(lambda: any("cancelled by Ada" in a for a in stack.sim.answers(4001)), 20)
     assert stack.wait(lambda: not in_database(stack, "pg_sleep($1)"), 20)

@@ -168,7 +168,7 @@ def test_what_is_for_one_person_alone_is_gathered_there(stack, fleet4):  # pylin
 
 def test_one_after_the_other_and_a_right_withdrawn_in_between(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
     stack.sim.say(4001, "/slowly web*")
-    assert stack.wait(lambda: stack.count("task", "state = 'running'") == 1, 30)
+    assert stack.wait(lambda: stack.count("task", "state = 'running' AND NOT internal") == 1, 30)
     assert stack.count("task", "parked = 'wave'") == 2
     stack.sql("DELETE FROM role_command WHERE command_id = (SELECT id FROM command WHERE name = 'slowly')")
     text = gathered(stack)
@@ -177,7 +177,7 @@ def test_one_after_the_other_and_a_right_withdrawn_in_between(stack, fleet4):  #
 
 def test_cancel_ends_all(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
     stack.sim.say(4001, "/same web* 600 100")
-    assert stack.wait(lambda: stack.count("task", "state = 'running'") == 3, 30)
+    assert stack.wait(lambda: stack.count("task", "state = 'running' AND NOT internal") == 3, 30)
     assert stack.wait(lambda: bots(stack, 4001) and "Cancel" in keys(bots(stack, 4001)[0]), 30)
     press(stack, 4001, "Cancel", message=bots(stack, 4001)[0])
     text = gathered(stack)
@@ -187,7 +187,7 @@ def test_cancel_ends_all(stack, fleet4):  # pylint: disable=redefined-outer-name
 
 def test_an_engine_that_dies_shows_as_such(stack, fleet4):  # pylint: disable=redefined-outer-name
     stack.sim.say(4001, "/same web* 100 100")
-    assert stack.wait(lambda: stack.count("task", "state = 'running'") == 3, 30)
+    assert stack.wait(lambda: stack.count("task", "state = 'running' AND NOT internal") == 3, 30)
     fleet4["web2"].kill()
     text = gathered(stack, timeout=90)
     assert "2 done, 1 not" in text and "web2: lost, engine went away" in text
@@ -220,7 +220,7 @@ def test_fifty_engines_one_killed_in_the_middle(wide):  # pylint: disable=redefi
     wide.sim.call("/sim/start", {"people": [4001]})
     with fleet(wide, {f"many{n}": "" for n in range(50)}) as engines:
         wide.sim.say(4001, "/same many* 100 300")
-        assert wide.wait(lambda: wide.count("task", "state = 'running'") == 50, 120)
+        assert wide.wait(lambda: wide.count("task", "state = 'running' AND NOT internal") == 50, 120)
         engines["many7"].kill()
         text = gathered(wide, timeout=240)
         assert "49 done, 1 not, 0 running, 0 waiting, of 50" in text and "many7: lost" in text

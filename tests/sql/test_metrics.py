@@ -91,7 +91,7 @@ def test_who_cannot_store_at_once_is_told_so(clean):
         cur.execute("UPDATE metric SET value = value")
         began = time.monotonic()
         assert add(clean, ("teleops_runner_busy_total", "", "counter", 1), ("teleops_sent_total", 'op="send"', "counter", 1)) is False
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
     other.rollback()
     other.close()
     assert clean.sql("SELECT name, value FROM metric") == [("teleops_sent_total", 1)], "all or nothing"
