@@ -101,6 +101,7 @@ def test_wrong_answers_do_not_tell_which_logins_exist(stack, carl):
     assert len(set(answers.values())) == 1
 
 
+@pytest.mark.timing
 def test_unknown_logins_cost_the_same_time(stack, carl):
     def median(login):
         times = []

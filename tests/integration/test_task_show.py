@@ -3,7 +3,7 @@ import json
 
 
 def last(stack):
-    return stack.sql("SELECT max(id) FROM (SELECT id FROM task UNION ALL SELECT id FROM task_history) t")[0][0]
+    return stack.sql("SELECT max(id) FROM (SELECT id FROM task WHERE NOT internal UNION ALL SELECT id FROM task_history) t")[0][0]
 
 
 def shown(stack, number):
