@@ -60,6 +60,9 @@ def fleet4(stack):
                    {"role": "few", "command": "where", "constraints": {"on": ["env=staging"]}}]})
     with fleet(stack, {"web1": "env=staging,role=web", "web2": "env=staging,role=web", "web3": "env=prod,role=web", "db1": "env=prod"}) as engines:
         yield engines
+    # Other tests know the menus of theirs.
+    stack.calm()
+    stack.sql("DELETE FROM command WHERE name = ANY (%s)", (["where", "same", "fails", "slowly", "setall", "careful", "approved", "alone"],))
 
 
 def gathered(stack, who=4001, timeout=60):
