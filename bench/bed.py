@@ -1,6 +1,5 @@
 """Where measures are made: stacks like those of the integration tests, with ten thousand people."""
 import os
-import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -51,15 +50,19 @@ def message(stack, n, text):
 
 
 class BenchStack(Stack):
+    def __init__(self, stage, people=PEOPLE, **settings):
+        self.people = people
+        super().__init__(stage, **settings)
+
     def furnish(self):
         try:
             self.apply(COMMANDS)
-            self.sql(PEOPLE_SQL, {"many": PEOPLE, "first": FIRST_ID})
+            self.sql(PEOPLE_SQL, {"many": self.people, "first": FIRST_ID})
             self.sql(MENUS_SQL)
             self.simulate_engines(["held"])
             self.sql("ANALYZE")
             if self.env["DEMO_CHAT_URL"]:
-                self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + PEOPLE))})
+                self.sim.call("/sim/start", {"people": list(range(FIRST_ID, FIRST_ID + self.people))})
                 # The bot's name makes a new version of the catalogue: let that be over.
                 self.wait(lambda: self.sql("SELECT username <> '' FROM bot_status")[0][0])
         except BaseException:
@@ -74,13 +77,13 @@ class BenchStack(Stack):
 class Bed:
     """Stacks for a run of bench/run; leaving it stops and removes what is left of them."""
 
-    def __init__(self, quick):
+    def __init__(self, quick, stage):
         self.quick = quick
-        self.stage = stage_programs()
+        self.stage = stage
         self.stacks = []
 
-    def stack(self, **settings):
-        made = BenchStack(self.stage, **settings)
+    def stack(self, people=PEOPLE, **settings):
+        made = BenchStack(self.stage, people, **settings)
         self.stacks.append(made)
         return made
 
@@ -96,8 +99,5 @@ class Bed:
         return self
 
     def __exit__(self, *_):
-        try:
-            for stack in list(self.stacks):
-                self.drop(stack)
-        finally:
-            shutil.rmtree(self.stage, ignore_errors=True)
+        for stack in list(self.stacks):
+            self.drop(stack)

@@ -49,7 +49,7 @@ def towards_https(bed, seconds):
 
 
 def measure(bed):
-    seconds, updates = (10, 500) if bed.quick else (60, 5000)
+    seconds, updates = (5, 100) if bed.quick else (30, 5000)
     others = bed.others()
     stack = bed.stack(**NO_RATES)
     time.sleep(3)
@@ -59,7 +59,7 @@ def measure(bed):
     cores = others.cores()
     settings = f"Default settings, without send rates; {seconds} s each. {machine.versions(stack)}."
     bed.drop(stack)
-    looks[HTTPS] = towards_https(bed, 15)
+    looks[HTTPS] = towards_https(bed, min(15, seconds))
     rows = [[name if n == 0 else "", state, looks[state][name][0], number(looks[state][name][1], 1), "" if state == HTTPS else number(looks[state][name][2], 3)]
             for name in (*PROGRAMS, "the four together", *BESIDE) for n, state in enumerate(looks)]
     four = {state: found["the four together"] for state, found in looks.items()}

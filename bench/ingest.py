@@ -1,82 +1,32 @@
-"""Updates a second through nginx with TLS and kept connections: the whole of TeleBot's work, beside nginx and libfcgi that only answer."""
+"""Updates a second through nginx with TLS and kept connections: the whole of TeleBot's work, beside nginx and libfcgi that only answer, and
+beside what others build webhooks with."""
+import contextlib
 import os
 import re
-import shutil
-import socket
+import resource
+import signal
 import statistics
 import subprocess
 import time
 
+import beside
 import machine
-from bed import BUILD, FIRST_ID, HERE, PEOPLE
-from figures import Bar, Section, spread, table
-from stack import SECRET, free_ports
+from bed import FIRST_ID, HERE, PEOPLE
+from figures import Bar, Section, each, median_bar, number, spread, table
+from stack import SECRET
 
-CONNECTIONS = 32
-BARE_PROCESSES = 64  # as many as nginx may open connections to one of TeleBot's servers
-RATIO = 0.5
+CONNECTIONS, MANY = 32, 100
+PROGRAMS = ("telebot", "telemanager", "teleengine", "telesender")
 SAID = re.compile(r"^wrk: (\d+) ([\d.]+) ([\d.]+) ([\d.]+) (\d+) (\d+)$", re.M)
+RATE, P50, P99 = range(3)
+BARE, TELEBOT, ALONE = "nginx + libfcgi, no database", "TeleBot", "TeleBot, no engine there"
 
 
-class Bare:
-    """The stack's nginx configuration once more, on ports of its own, before bench/bare.fcgi."""
-
-    def __init__(self, stack):
-        program = os.path.join(BUILD, "bench/bare.fcgi")
-        subprocess.run(["make", "-s", "-C", BUILD, "bench/bare.fcgi"], check=True, stdout=subprocess.DEVNULL)
-        self.port, admin = free_ports(2)
-        self.dir = os.path.join(stack.dir, "bare")
-        path = os.path.join(stack.env["DEMO_SOCKET_DIR"], "bare.sock")
-        for name in ("etc", "log", "run", "nginx"):
-            os.makedirs(os.path.join(self.dir, name))
-        self.configure(stack, {stack.env["TELEOPS_WEBHOOK_PORT"]: self.port, stack.env["TELEOPS_ADMIN_PORT"]: admin}, path)
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(path)
-            listening.listen(1024)
-            shutil.chown(path, "www-data")
-            self.processes = [subprocess.Popen([program], stdin=listening, stdout=subprocess.DEVNULL) for _ in range(BARE_PROCESSES)]
-        with open(os.path.join(self.dir, "log/nginx.log"), "ab") as log:
-            self.processes.append(subprocess.Popen(["nginx", "-c", os.path.join(self.dir, "etc/nginx.conf"), "-p", os.path.join(self.dir, "nginx"),
-                                                    "-e", "stderr"], stdout=log, stderr=log))
-        if not stack.wait(self.listens, 20):
-            self.stop()
-            raise RuntimeError(f"nginx did not start; see {self.dir}/log/nginx.log")
-
-    def listens(self):
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1):
-                return True
-        except OSError:
-            return False
-
-    def configure(self, stack, ports, path):
-        for name in ("nginx.conf", "teleops.conf"):
-            with open(os.path.join(stack.dir, "etc", name), encoding="utf-8") as f:
-                text = f.read()
-            for part in ("etc", "log", "run", "nginx"):
-                text = text.replace(f"{stack.dir}/{part}/", f"{self.dir}/{part}/")
-            for old, new in ports.items():
-                text = text.replace(f"127.0.0.1:{old} ", f"127.0.0.1:{new} ")
-            text = text.replace(os.path.join(stack.env["DEMO_SOCKET_DIR"], "telebot.sock"), path)
-            with open(os.path.join(self.dir, "etc", name), "w", encoding="utf-8") as f:
-                f.write(text)
-
-    def stop(self):
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def load(stack, port, seconds):
+def load(stack, port, seconds, path="/webhook", connections=CONNECTIONS, people=PEOPLE):
     """(answers a second, p50 ms, p99 ms, answers)"""
     first = stack.next_update + 1
-    done = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "5s", "-s", os.path.join(HERE, "post.lua"),
-                           f"https://127.0.0.1:{port}/webhook", "--", str(first), str(FIRST_ID), str(PEOPLE), SECRET],
+    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "-s", os.path.join(HERE, "post.lua"),
+                           f"https://127.0.0.1:{port}{path}", "--", str(first), str(FIRST_ID), str(people), SECRET],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, timeout=seconds + 60)
     found = SAID.search(done.stdout.decode(errors="replace"))
     if not found:
@@ -84,46 +34,168 @@ def load(stack, port, seconds):
     answers, elapsed, p50, p99, refused, broken = (float(n) for n in found.groups())
     if refused or broken or not answers:
         raise RuntimeError(f"of {answers:.0f} answers {refused:.0f} were not 200, and {broken:.0f} connections broke; see {stack.dir}/log")
-    stack.next_update += int(answers) + 10 * CONNECTIONS  # wrk asks for some more than it counts
+    stack.next_update += int(answers) + 10 * connections  # wrk asks for some more than it counts
     return answers / elapsed, p50, p99, int(answers)
 
 
-def admitted(stack, port, seconds):
-    """The same through TeleBot; what was answered must be there."""
-    stack.sql("TRUNCATE task, update_seen")
-    stack.sql("CHECKPOINT", user="postgres")
-    found = load(stack, port, seconds)
-    time.sleep(0.5)
-    seen, tasks = stack.count("update_seen"), stack.count("task")
-    # What was under way when wrk stopped was admitted, and not counted by it.
-    if seen != tasks or not found[3] <= tasks <= found[3] + CONNECTIONS:
-        raise RuntimeError(f"{found[3]} answers, but {seen} updates and {tasks} tasks are there")
+def counted(found, there, connections):
+    """What was under way when wrk stopped was admitted, and not counted by it."""
+    if not found[3] <= there <= found[3] + connections:
+        raise RuntimeError(f"{found[3]} answers, but {there} updates are there")
     return found
 
 
+def admitted(stack, seconds, connections=CONNECTIONS, people=PEOPLE):
+    """Through TeleBot; what was answered must be there, each as one update seen and one task."""
+    stack.sql("TRUNCATE task, update_seen")
+    stack.sql("CHECKPOINT", user="postgres")
+    found = load(stack, stack.env["TELEOPS_WEBHOOK_PORT"], seconds, connections=connections, people=people)
+    time.sleep(0.2)
+    seen, tasks = stack.count("update_seen"), stack.count("task")
+    if seen != tasks:
+        raise RuntimeError(f"{seen} updates, but {tasks} tasks are there")
+    return counted(found, tasks, connections)
+
+
+def taken(stack, others, peer, seconds):
+    """Through a peer; the same is asked of it."""
+    others.clear(peer)
+    stack.sql("CHECKPOINT", user="postgres")
+    found = load(stack, others.port, seconds, f"/{peer.key}")
+    time.sleep(0.2)
+    return counted(found, others.took(peer), CONNECTIONS)
+
+
+def gone(pid):
+    """Also when nobody has taken notice of its end yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@contextlib.contextmanager
+def without_engine(stack):
+    """The supervisor is stopped meanwhile, else it would start another."""
+    engine, supervisor = stack.pid("teleengine"), stack.pid("supervisor")
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(engine, signal.SIGTERM)
+        if not stack.wait(lambda: gone(engine), 30):
+            raise RuntimeError("the engine did not end")
+        yield
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    if not stack.wait(lambda: stack.pid("teleengine") != engine and listening(stack), 60):
+        raise RuntimeError("the engine did not come back")
+
+
+def listening(stack):
+    """An engine that hears the bell, and has nothing else under way."""
+    return stack.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'teleops_engine' AND state = 'idle'", user="postgres")[0][0] > 0
+
+
+def alone(stack, seconds):
+    with without_engine(stack):
+        return admitted(stack, seconds)
+
+
+class Spent:
+    """Processor time of each part while it runs: {part: ns}."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.then = self.now()
+
+    def now(self):
+        used = {name: sum(machine.run_ns(machine.tree(self.stack.pid(name))).values()) for name in (*PROGRAMS, "nginx", "postgres")}
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {**used, "wrk": int((children.ru_utime + children.ru_stime) * 1e9)}
+
+    def since(self):
+        return {name: ns - self.then[name] for name, ns in self.now().items()}
+
+
+def where_time_goes(stack, seconds):
+    """Microseconds of processor time an update, by part."""
+    spent = Spent(stack)
+    answers = admitted(stack, seconds)[3]
+    found = {name: ns / 1000 / answers for name, ns in spent.since().items()}
+    return found, sum(found.values())
+
+
+def rounds_of(stack, others, rounds, seconds):
+    """{contender: [what load gave in each round]}; all take turns, so that each round is one window."""
+    contenders = {
+        BARE: lambda: load(stack, others.port, seconds),
+        TELEBOT: lambda: admitted(stack, seconds),
+        ALONE: lambda: alone(stack, seconds),
+        1: lambda: admitted(stack, seconds, 1),
+        MANY: lambda: admitted(stack, seconds, MANY),
+        **{p.key: lambda p=p: taken(stack, others, p, seconds) for p in beside.PEERS},
+    }
+    for name, run in contenders.items():
+        if name not in (ALONE, 1, MANY):
+            run()  # to warm up
+    found = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            found[name].append(run())
+    return found
+
+
+NAMES = {1: "TeleBot, 1 connection", MANY: f"TeleBot, {MANY} connections", **{p.key: p.name for p in beside.PEERS}}
+
+
+def column(runs, which):
+    return [run[which] for run in runs]
+
+
+def rows_of(found):
+    return [[f"{NAMES.get(name, name)}, {what}", *spread(column(runs, which), digits)] for name, runs in found.items()
+            for which, what, digits in ((RATE, "updates/s", 0), (P50, "p50, ms", 2), (P99, "p99, ms", 2))]
+
+
+def bars_of(found, memory):
+    rates = {name: column(runs, RATE) for name, runs in found.items()}
+    best_queue = [min(values) for values in zip(*(column(found[p.key], P99) for p in beside.PEERS if p.queue))]
+    bars = [median_bar("ingest, 32 connections ÷ nginx + libfcgi without a database", each(rates[TELEBOT], rates[BARE]), least=0.5, moonshot=0.7)]
+    bars += [median_bar(f"ingest ÷ {p.name}", each(rates[TELEBOT], rates[p.key]), least=p.least, moonshot=p.moonshot, digits=1) for p in beside.PEERS]
+    bars.append(median_bar("ingest p99 at 32 connections ÷ the best queue peer's", each(column(found[TELEBOT], P99), best_queue), most=0.2, moonshot=0.1))
+    bars += [median_bar(f"ingest, {count} connection{'s' if count > 1 else ''}: p99 ÷ p50", each(column(found[count], P99), column(found[count], P50)), most=4)
+             for count in (1, MANY)]
+    bars.append(median_bar("ingest with an engine listening ÷ with none", each(rates[TELEBOT], rates[ALONE]), least=0.95, moonshot=1))
+    node = min(mib for key, mib in memory.items() if key not in (TELEBOT, "django"))
+    bars.append(Bar("memory (PSS) of the four programs under that load ÷ Django's", memory[TELEBOT] / memory["django"], most=0.08, moonshot=0.04, digits=3))
+    bars.append(Bar("memory (PSS) of the four programs under that load ÷ one Node's", memory[TELEBOT] / node, most=0.13, moonshot=0.04, digits=3))
+    return bars
+
+
 def measure(bed):
-    rounds, seconds = (3, 2) if bed.quick else (7, 5)
+    rounds, seconds = (2, 1) if bed.quick else (5, 4)
     others = bed.others()
     stack = bed.stack()
-    bare = Bare(stack)
-    try:
-        port = int(stack.env["TELEOPS_WEBHOOK_PORT"])
-        load(stack, bare.port, 1)
-        admitted(stack, port, 3)
-        runs = [(load(stack, bare.port, seconds), admitted(stack, port, seconds)) for _ in range(rounds)]
-        memory = machine.pss(machine.tree(stack.pid("telebot"))) / 1024
-    finally:
-        bare.stop()
+    with beside.Beside(stack, beside.PEERS) as side:
+        found = rounds_of(stack, side, rounds, seconds)
+        memory = {TELEBOT: machine.pss(machine.tree(*(stack.pid(name) for name in PROGRAMS))) / 1024, **{p.key: side.memory(p) for p in beside.PEERS}}
+        parts, whole = where_time_goes(stack, seconds)
     cores = others.cores()
-    ratios = [whole[0] / limit[0] for limit, whole in runs]
-    rows = [[f"{name}, {what}", *spread([run[i][j] for run in runs], digits)]
-            for i, name in enumerate(("nginx + libfcgi, no database", "TeleBot"))
-            for j, what, digits in ((0, "updates/s", 0), (1, "p50, ms", 2), (2, "p99, ms", 2))]
-    rows.append(["TeleBot ÷ nginx + libfcgi, pair by pair", *spread(ratios)])
-    settings = f"{rounds} pairs of {seconds} s, {CONNECTIONS} connections with TLS, kept; {PEOPLE:,} people, each update a `/note` of another one, in a queue " \
-               f"that no engine asks for; writers 2, batch 64. wrk {machine.version('wrk')} on the same cores. {machine.versions(stack)}."
+    settings = f"{rounds} rounds, {seconds} s each and in turn, {CONNECTIONS} connections with TLS, kept; {PEOPLE:,} people, each update a `/note` of another " \
+               f"one, in a queue that no engine asks for; writers 2, batch 64. wrk {machine.version('wrk')} on the same cores. {machine.versions(stack)}. " \
+               f"{beside.versions()}."
     return Section(settings, [
-        table(["", "median", "min", "max"], rows),
-        "Every update goes the whole way: secret, parsing, rights, deduplication, task, audit, commit, bell; answers and rows are counted against each "
-        f"other. telebot.fcgi holds {memory:.1f} MiB PSS afterwards. Other programs used {cores:.2f} cores meanwhile.",
-    ], [Bar("updates/s ÷ nginx + libfcgi without a database, median of the pairs", statistics.median(ratios), least=RATIO)])
+        table(["", "median", "min", "max"], rows_of(found)),
+        "Every update goes the whole way: secret, parsing, rights, deduplication, task, audit, commit, bell. Peers check the secret, parse and commit. Of all "
+        f"of them answers and rows are counted against each other. Other programs used {cores:.2f} cores meanwhile.",
+        table(["under that load", "MiB PSS"], [["TeleOps, the four programs", number(memory[TELEBOT], 1)],
+                                               *([p.name, number(memory[p.key], 1)] for p in beside.PEERS)]),
+        "Where an update's processor time goes, by part of the stack:",
+        table(["", "µs an update", "share, %"], [[name, number(us, 1), number(100 * us / whole, 0)] for name, us in parts.items()]),
+    ], bars_of(found, memory), {"updates a second": {NAMES.get(name, name): spread_of(runs) for name, runs in found.items() if name not in (ALONE, 1, MANY)},
+                                "ingest, p99 in ms": {NAMES.get(name, name): spread_of(runs, P99) for name, runs in found.items() if name not in (ALONE, 1, MANY)}})
+
+
+def spread_of(runs, which=RATE):
+    values = column(runs, which)
+    return statistics.median(values), min(values), max(values)

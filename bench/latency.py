@@ -5,11 +5,14 @@ import random
 import statistics
 import time
 
+import beside
+import floor
 import machine
 from bed import FIRST_ID, NO_RATES, message
-from figures import Bar, Section, number, percentile, spread, table
+from figures import Bar, Section, each, median_bar, number, percentile, spread, table
 
 LIMIT_MS = 15
+CHUNKS = 5  # between them the floor is measured
 PAUSE_S, PAUSE_MORE_S = 0.08, 0.06  # longer than an answer takes: one is under way at a time
 TIMES_SQL = """
 SELECT update_id, extract(epoch FROM admitted_at)::float8, extract(epoch FROM claimed_at)::float8, extract(epoch FROM started_at)::float8,
@@ -84,12 +87,17 @@ def simulator_share(stack, count):
     return [1000 * (c["t"] - t) for c, t in zip(stack.sim.calls("sendMessage", since), sent)], whole
 
 
+def floor_of(conninfo, count):
+    """Milliseconds: (the command started and ended, an INSERT committed)."""
+    return floor.ask("spawn", count, 1, "/bin/echo", "hi")[1], floor.ask("commits", count, conninfo)[0]
+
+
 def row(name, values):
     return [name, *spread(values), number(percentile(values, 90), 2), number(percentile(values, 99), 2)]
 
 
 def measure(bed):
-    count = 200 if bed.quick else 500
+    count = 50 if bed.quick else 500
     lines = {"rates off": Line(bed.stack(**NO_RATES)), "rates on": Line(bed.stack())}
     for n in range(20):
         for line in lines.values():
@@ -98,8 +106,13 @@ def measure(bed):
     for line in lines.values():
         line.complete()
         line.moments.clear()
+    floor.build()
+    database = beside.Database(lines["rates off"].stack)
+    floors = []
     others = bed.others()
     for n in range(count):
+        if n % (count // CHUNKS) == 0:
+            floors.append(floor_of(database.conninfo, count // CHUNKS))
         for line in lines.values():
             line.say(n)
             time.sleep(PAUSE_S + random.random() * PAUSE_MORE_S)
@@ -110,10 +123,14 @@ def measure(bed):
     rows += [row(what, milliseconds(found["rates off"], begin, end)) for what, begin, end in PARTS]
     rows += [row(f"(beside it) {what}", milliseconds(found["rates off"], begin, end)) for what, begin, end in BESIDE]
     rows += [row("(of it) the simulator: request sent to noted", noting), row("(beside it) the simulator: request to its answer", whole)]
+    rows += [row("(beside it) posix_spawn of echo until its end", [s for s, _ in floors]), row("(beside it) an INSERT and its commit", [c for _, c in floors])]
+    whole_of = sorted(found["rates off"], key=lambda m: m["n"])
+    chunks = [statistics.median(milliseconds(whole_of[i:i + count // CHUNKS], *WHOLE[1:])) for i in range(0, count, count // CHUNKS)]
     settings = f"{count} times `/say hi` a stack, two stacks in turn, each time another person, pauses of {PAUSE_S * 1000:.0f} to " \
                f"{(PAUSE_S + PAUSE_MORE_S) * 1000:.0f} ms, one kept TLS connection. {machine.versions(lines['rates off'].stack)}."
     return Section(settings, [
         table(["milliseconds", "median", "min", "max", "p90", "p99"], rows),
         "The parts are of the stack with rates off; together they are the whole. Moments are the database's (transaction begun), the engine's and the "
         f"simulator's own, all of one clock. Other programs used {cores:.2f} cores meanwhile.",
-    ], [Bar(f"median, {name}", statistics.median(milliseconds(found[name], *WHOLE[1:])), "ms", most=LIMIT_MS) for name in lines])
+    ], [median_bar("webhook in to sendMessage out for /say ÷ (spawn of the command + 2 commits)", each(chunks, [s + 2 * c for s, c in floors]), most=2, moonshot=1.3),
+        *(Bar(f"from a message to its answer, median, {name}", statistics.median(milliseconds(found[name], *WHOLE[1:])), "ms", most=LIMIT_MS) for name in lines)])

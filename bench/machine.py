@@ -1,4 +1,5 @@
 """What the measures ran on, and what else ran meanwhile."""
+import json
 import os
 import platform
 import subprocess
@@ -25,6 +26,11 @@ def machine():
     memory = int(first("/proc/meminfo", "MemTotal").split()[0]) / 1024 ** 2
     return f"{first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores, {memory:.0f} GiB; {first('/etc/os-release', 'PRETTY_NAME')}, " \
            f"Linux {platform.release().split('-')[0]}"
+
+
+def json_of(path):
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
 
 
 def version(package):
@@ -57,6 +63,10 @@ def tree(*pids):
 def pss(pids):
     """Proportional set size in KiB: shared pages are divided among those who share them."""
     return sum(int(first(f"/proc/{pid}/smaps_rollup", "Pss:").split()[0]) for pid in pids if os.path.exists(f"/proc/{pid}"))
+
+
+def rss(pid):
+    return int(first(f"/proc/{pid}/smaps_rollup", "Rss:").split()[0])
 
 
 def run_ns(pids):

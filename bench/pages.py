@@ -45,8 +45,8 @@ SELECT 'bot', NULL, %(someone)s + n %% %(people)s, %(someone)s + n %% %(people)s
 def fill(stack, people, tasks):
     """More people than the bed has, and what they have run."""
     many = PEOPLE_SQL.replace("'p' || n", "'more' || n").replace("substr(p.login, 2)", "substr(p.login, 5)")
-    if people > PEOPLE:
-        stack.sql(many, {"many": people - PEOPLE, "first": FIRST_ID + PEOPLE})
+    if people > stack.people:
+        stack.sql(many, {"many": people - stack.people, "first": FIRST_ID + stack.people})
     stack.sql(MONTHS_SQL.replace("%%", "%"))
     someone = {"someone": FIRST_ID, "people": people}
     for first in range(1, tasks + 1, 500_000):

@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 import pytest
 
@@ -44,6 +45,26 @@ def test_a_section_replaces_its_own_and_nothing_else(tmp_path):
     with open(path, encoding="utf-8") as f:
         assert f.read() == ("# Head\n\ntext\n\n## The one\n\n<!-- bench/run one -->\nthird\n<!-- end of one -->\n\n"
                             "## The two\n\n<!-- bench/run two -->\nsecond\n<!-- end of two -->\n")
+
+
+def test_a_bar_as_a_row_of_the_summary():
+    bar = figures.median_bar("a ÷ b", [0.6, 0.4, 0.9], least=0.5, moonshot=0.8)
+    assert bar.cells() == ["a ÷ b", "≥ 0.5", "≥ 0.8", "0.60", "0.40", "0.90", "yes"]
+    assert figures.Bar("ms", 1.1, "ms", most=2, moonshot=1.2).reached == "moonshot"
+    assert figures.Bar("ms", 3, "ms", most=2, moonshot=1.2).cells()[1:] == ["≤ 2 ms", "≤ 1.2 ms", "3.00", "", "", "**no**"]
+
+
+def test_what_was_found_before_stays_in_summary_and_chart(tmp_path):
+    path = str(tmp_path / "performance.md")
+    for name in ("two", "one"):
+        section = figures.Section("", [], [figures.Bar(name, 1, most=2)], {f"{name} <a second>": {"TeleBot": (2, 1, 3), "other & more": (1, 1, 1)}})
+        report.remember(path, name, section, ["one", "two"])
+    with open(path, encoding="utf-8") as f:
+        rows = [line.split("|")[1].strip() for line in f if line.startswith("| ")]
+    assert rows == ["measure", "one", "two"]
+    drawn = xml.etree.ElementTree.parse(str(tmp_path / "performance.svg"))
+    said = ["".join(e.itertext()) for e in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert said[0] == "one <a second>" and said.count("other & more") == 2
 
 
 def test_processes_are_counted_with_their_children():
@@ -89,7 +110,7 @@ def test_of_a_plan_what_touches_the_table_is_shown():
 
 def test_it_lists_what_there_is_and_refuses_what_is_not():
     listed = bench("--list")
-    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == ["idle", "latency", "claim", "pages", "ingest"]
+    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == ["idle", "latency", "claim", "targets", "pages", "spent", "ingest", "drain", "pickup", "tasks", "startup", "growth", "profile"]
     refused = bench("quick", "speed")
     assert refused.returncode == 2 and "there is no measure speed" in refused.stderr
     unbuilt = bench("idle", TELEOPS_BUILD_DIR="/nonexistent")

@@ -1,11 +1,11 @@
 """What every page has to stand: axe-core's rules and html-validate's, no console message, nothing that sticks out on a phone."""
-import filecmp
 import json
 import os
 import shutil
 import subprocess
 
 from chrome import DESKTOP, PHONE
+from support import npm
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 AXE = """
@@ -19,18 +19,7 @@ LOOKS = [(DESKTOP, "light", EVERYTHING), (DESKTOP, "dark", COLOURS), (PHONE, "li
 
 
 def install(directory):
-    """What comes from npm, as package-lock.json has it, in a directory that is kept between runs."""
-    kept = os.path.join(directory, "package-lock.json")
-    if not (os.path.exists(kept) and filecmp.cmp(kept, os.path.join(HERE, "package-lock.json"), shallow=False)):
-        shutil.rmtree(directory, ignore_errors=True)
-        os.makedirs(directory)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(HERE, name), directory)
-        try:
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=directory, check=True, stdin=subprocess.DEVNULL)
-        except BaseException:
-            os.unlink(kept)
-            raise
+    npm.install(HERE, directory)
     shutil.copy(os.path.join(HERE, "validate.js"), directory)
 
 

@@ -3,7 +3,7 @@ import socket
 import struct
 
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
-RESPONDER = 1
+RESPONDER, KEEP = 1, 1
 
 
 def record(kind, body=b""):
@@ -54,3 +54,26 @@ def get(path, script, remote="127.0.0.1", headers=None, method="GET", timeout=20
             head, _, body = answer_of(stream).partition(b"\r\n\r\n")
     told = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
     return int(told.pop("Status").split()[0]), told, body.decode()
+
+
+class Connection:
+    """A connection that is kept, as nginx keeps those to TeleBot."""
+
+    def __init__(self, path, timeout=60):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(path)
+        self.stream = self.socket.makefile("rb")
+
+    def post(self, script, body, headers):
+        """The status of its answer."""
+        params = {"REQUEST_METHOD": "POST", "SCRIPT_NAME": script, "QUERY_STRING": "", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)),
+                  "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "test", "REMOTE_ADDR": "127.0.0.1", "HTTPS": "on",
+                  **{"HTTP_" + k.upper().replace("-", "_"): v for k, v in headers.items()}}
+        self.socket.sendall(record(BEGIN, struct.pack("!HB5x", RESPONDER, KEEP)) + record(PARAMS, pairs(params)) + record(PARAMS) + record(STDIN, body) + record(STDIN))
+        head = answer_of(self.stream).partition(b"\r\n\r\n")[0].decode()
+        return int(dict(line.split(": ", 1) for line in head.split("\r\n"))["Status"].split()[0])
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
