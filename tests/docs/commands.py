@@ -15,9 +15,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 
 MARKS = ("", "values", "elsewhere")
-# Who runs the blocks of a section of docs/install.md, by how its heading begins.
+# Who runs the blocks of a section of docs/install.md.
 SECTIONS = {"Packages and programs": "tests/install", "In one command": "tests/install", "By hand": "tests/install", "Behind NAT": "tests/install", "Upgrade": "tests/install",
-            "Container": "tests/containers", "With containers": "tests/containers", "In containers": "tests/containers"}
+            "In containers": "tests/containers"}
 # Who runs a command of README.
 README = {
     "./demo": "tests/install",
@@ -87,7 +87,7 @@ def runner(block):
     """Who runs a block; None: nobody."""
     if shell_mark(block) == "elsewhere":
         return "nobody: another host's"
-    return next((who for start, who in SECTIONS.items() if block.heading.startswith(start)), None)
+    return SECTIONS.get(block.heading)
 
 
 def main():
