@@ -30,6 +30,7 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0025-targets.sql \
 	schema/telemanager/0026-files.sql \
 	schema/telemanager/0027-heads.sql \
+	schema/telemanager/0028-lean.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql

@@ -102,13 +102,26 @@ class Simulator:
         if request.match_info["token"] != self.args.token:
             return web.json_response({"ok": False, "error_code": 401, "description": "Unauthorized"}, status=401)
         try:
-            status, answer = await self.recorded(request.match_info["method"], await parameters(request))
+            status, answer = await self.recorded(request.match_info["method"], await self.whole(request))
         except Refused as e:
             status, answer = e.code, {"ok": False, "error_code": e.code, "description": e.description}
         except Drop:
-            request.transport.abort()
+            if request.transport:
+                request.transport.abort()
             return web.Response()
         return web.json_response(answer, status=status)
+
+    @staticmethod
+    async def whole(request):
+        """Its parameters; a caller that hangs up in the middle of them is no trouble of ours, whatever reading makes of it."""
+        try:
+            return await parameters(request)
+        except Refused:
+            raise
+        except Exception:
+            if request.transport and not request.transport.is_closing():
+                raise
+            raise Drop() from None
 
     async def download(self, request):
         """What getFile leads to; faults strike it as the method "file"."""
