@@ -49,12 +49,12 @@ class Function:
 class Engines:
     """Speaks as the simulated engines, each with the queue of its name. As the superuser, for CHECKPOINT and auto_explain."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, names=(LONE, *QUEUES)):
         self.stack = stack
         self.connection = psycopg2.connect(stack.env["TELEOPS_DATABASE"].replace("user=teleops_owner", "user=postgres"))
         self.connection.autocommit = True
         self.cur = self.connection.cursor()
-        self.ids = dict(stack.sql("SELECT name, id FROM engine WHERE name = ANY (%(queues)s)", {"queues": [LONE, *QUEUES]}))
+        self.ids = dict(stack.sql("SELECT name, id FROM engine WHERE name = ANY (%(queues)s)", {"queues": list(names)}))
         self.step = Function(self.cur, "engine_step", "what, task_id, attempt")
 
     def feed(self, queues, each):
@@ -63,9 +63,9 @@ class Engines:
     def claim(self, queue, want):
         return self.step.call(self.cur, p_engine=self.ids[queue], p_epoch=1, p_want=want)
 
-    def finish(self, queue, claims):
+    def finish(self, queue, claims, **more):
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        told = {f"p_{key}": [value] * len(claims) for key, value in RESULT.items()}
+        told = {f"p_{key}": [value] * len(claims) for key, value in {**RESULT, **more}.items()}
         self.step.call(self.cur, p_engine=self.ids[queue], p_epoch=1, p_task=[c[1] for c in claims], p_attempt=[c[2] for c in claims],
                        p_started_at=[moment] * len(claims), p_finished_at=[moment] * len(claims), **told)
 

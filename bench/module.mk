@@ -10,5 +10,6 @@ bench_limits_LDADD = libteleops.a $(PQ_LIBS) $(JSON_LIBS) -lm
 bench-programs: $(EXTRA_PROGRAMS)
 .PHONY: bench-programs
 CLEANFILES += $(EXTRA_PROGRAMS)
-EXTRA_DIST += bench/run bench/bed.py bench/beside.py bench/chart.py bench/claim.py bench/drain.py bench/figures.py bench/idle.py bench/ingest.py bench/instructions.py bench/instructions.txt bench/latency.py bench/floor.py bench/growth.py bench/machine.py bench/pages.py bench/pickup.py bench/profiles.py bench/report.py bench/startup.py bench/tasks.py \
-	bench/post.lua bench/peers
+EXTRA_DIST += bench/bed.py bench/beside.py bench/chart.py bench/claim.py bench/drain.py bench/figures.py bench/floor.py bench/growth.py \
+	bench/idle.py bench/ingest.py bench/instructions.py bench/instructions.txt bench/latency.py bench/machine.py bench/pages.py bench/peers \
+	bench/pickup.py bench/post.lua bench/profiles.py bench/report.py bench/run bench/spent.py bench/startup.py bench/targets.py bench/tasks.py

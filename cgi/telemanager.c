@@ -121,6 +121,7 @@ static const struct route pages[] = {
     {"/people/invites/new", "GET", PAGE_CHANGE, "people", invites_new, NULL},
     {"/people/invites/new", "POST", PAGE_CHANGE, "people", invites_make, NULL},
     {"/tasks/export", "GET", PAGE_VIEW, "tasks", tasks_export, NULL},
+    {"/tasks/{id}/output", "GET", PAGE_VIEW, "tasks", tasks_output, NULL},
     {"/tasks/{id}/live", "GET", PAGE_VIEW, "tasks", tasks_live, NULL},
     {"/tasks/{id}/cancel", "POST", PAGE_CHANGE, "tasks", tasks_cancel, NULL},
     {"/tasks/{id}/again", "POST", PAGE_CHANGE, "tasks", tasks_again, NULL},

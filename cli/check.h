@@ -49,7 +49,7 @@ typedef void check_function(struct doctor *d, struct finding *f);
 check_function check_settings, check_users, check_exec_dir, check_run_dir, check_work_dir, check_keys;
 /* check_database.c */
 check_function check_database, check_schema, check_grants, check_app_database, check_durability, check_replication, check_transactions,
-    check_history, check_updates, check_database_clock, check_engines, check_queues, check_programs, check_sender;
+    check_history, check_updates, check_database_clock, check_engines, check_queues, check_programs, check_hooks, check_sender;
 /* check_bot.c */
 check_function check_token, check_bot, check_webhook, check_secret, check_telegram_clock;
 /* check_connection.c */

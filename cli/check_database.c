@@ -289,6 +289,48 @@ void check_programs(struct doctor *d, struct finding *f)
 	check_ok(f, "each command's is there");
 }
 
+/* What stands in the way of a hook, as config_doctor() names it: whether nothing of it can arrive, what is said, and what to do. */
+static const struct hook_trouble {
+	const char *what;
+	bool fails;
+	const char *said, *todo;
+} hook_troubles[] = {
+    {"missing", true, "Telegram knows no such chat", "correct chat_id; /id in the chat tells it"},
+    {"unseen", false, "the bot has heard nothing from there yet", "let the bot in there and write to it, or correct chat_id"},
+    {"closed", true, "closed to the bot: blocked, or removed from the group", "let it in again, and write to it there"},
+    {"forbidden", true, "not allowed", "teleops chat allow NUMBER, or take the hook away"},
+    {"no_address", false, "it has no address yet", "teleops hook renew NAME makes it"},
+    {"silent", false, "nothing has come in the week and more since its address was made", "see whether its sender has the address, or take the hook away"},
+};
+
+static const struct hook_trouble *trouble_of(const char *what)
+{
+	for (size_t i = 0; i < sizeof hook_troubles / sizeof *hook_troubles; i++)
+		if (!strcmp(hook_troubles[i].what, what))
+			return &hook_troubles[i];
+	return NULL;
+}
+
+void check_hooks(struct doctor *d, struct finding *f)
+{
+	struct json_object *odd = check_list(d->facts, "hooks_odd");
+	long long n = check_number(d->facts, "hooks");
+
+	if (!d->facts)
+		return;
+	for (size_t i = 0; odd && i < json_object_array_length(odd); i++) {
+		struct json_object *o = json_object_array_get_idx(odd, i);
+		const struct hook_trouble *t = trouble_of(check_text(o, "what"));
+
+		if (t)
+			(t->fails ? check_fail : check_warn)(f, t->todo, "%s (chat %lld): %s", check_text(o, "hook"), check_number(o, "chat"), t->said);
+	}
+	if (n)
+		check_ok(f, "%lld, each with an address and a chat that takes its alerts", n);
+	else
+		check_ok(f, "none");
+}
+
 void check_sender(struct doctor *d, struct finding *f)
 {
 	long long waiting = check_number(d->facts, "messages"), oldest = check_number(d->facts, "oldest_message_s");

@@ -1,6 +1,8 @@
 /* What stands between Telegram, browsers and the programs: sockets, ports, the certificate. */
 #include "cli/check.h"
 
+#include "lib/certificate.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/pem.h>
@@ -54,15 +56,6 @@ static size_t discard(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static X509 *read_pem(const char *text)
-{
-	BIO *bio = BIO_new_mem_buf(text, -1);
-	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-	BIO_free(bio);
-	return x;
-}
-
 /* The first certificate of a file; NULL: why says why not. */
 static X509 *read_certificate(const char *path, struct tele_buf *why)
 {
@@ -78,25 +71,12 @@ static X509 *read_certificate(const char *path, struct tele_buf *why)
 	return x;
 }
 
-/* The certificate that was served comes first in the list; NULL: this libcurl does not tell. */
-static X509 *served_certificate(CURL *easy)
-{
-	struct curl_certinfo *chain = NULL;
-
-	if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) || !chain || chain->num_of_certs < 1)
-		return NULL;
-	for (struct curl_slist *line = chain->certinfo[0]; line; line = line->next)
-		if (!strncmp(line->data, "Cert:", 5))
-			return read_pem(line->data + 5);
-	return NULL;
-}
-
 /* After a renewal nginx serves the former one until it is told. */
 static void compare_certificate(struct doctor *d, struct finding *f, CURL *easy)
 {
 	struct tele_buf why = {0};
 	X509 *ours = d->conf->certificate ? read_certificate(d->conf->certificate, &why) : NULL;
-	X509 *served = ours ? served_certificate(easy) : NULL;
+	X509 *served = ours ? tele_certificate_served(easy) : NULL;
 
 	if (ours && served && X509_cmp(ours, served))
 		check_warn(f, "reload nginx, or correct the setting", "nginx serves another certificate than %s", d->conf->certificate);

@@ -31,6 +31,7 @@ static const struct check {
     {"engines", check_engines},
     {"queues", check_queues},
     {"programs", check_programs},
+    {"hooks", check_hooks},
     {"users", check_users},
     {"exec_dir", check_exec_dir},
     {"run_dir", check_run_dir},

@@ -3,6 +3,10 @@ bin_PROGRAMS += teleops
 
 teleops_SOURCES = \
 	cli/teleops.c cli/verb.h \
+	cli/setup.c cli/setup.h \
+	cli/setup_check.c cli/setup_certificate.c cli/setup_port.c \
+	cli/setup_steps.c cli/setup_file.c cli/setup_database.c cli/setup_start.c \
+	cli/spawn.c cli/spawn.h \
 	cli/migrate.c cli/migrate.h \
 	cli/apply.c \
 	cli/export.c \

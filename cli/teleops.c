@@ -17,6 +17,8 @@ static const struct verb {
 	const char *options; /* that it takes, space around each */
 	bool despite;        /* runs with settings that are wrong, too */
 } verbs[] = {
+    {"setup", "[--answers FILE] [--root DIR]", "leads from an installed TeleOps to a working bot, or looks that all of it is so", verb_setup, setup_describe,
+	0, 0, " --answers --root ", true},
     {"migrate", "[--dry-run]", "brings the databases to the schema of this version", verb_migrate, NULL, 0, 0, " --dry-run ", false},
     {"apply", "FILE.json [--dry-run] [--prune] [--json]", "makes people, roles and commands match a file; - is standard input", verb_apply,
 	apply_describe, 1, 1, " --dry-run --prune --json ", false},
@@ -82,6 +84,8 @@ static const struct option {
     {"--head", TEXT, AT(head), 0, 0},
     {"--certificate", TEXT, AT(certificate), 0, 0},
     {"--ip-address", TEXT, AT(ip_address), 0, 0},
+    {"--answers", TEXT, AT(answers), 0, 0},
+    {"--root", TEXT, AT(root), 0, 0},
     {"--chat", NUMBER, AT(chat), -IDS, IDS},
     {"--topic", NUMBER, AT(topic), 1, IDS},
     {"--max-connections", NUMBER, AT(max_connections), 1, 100},

@@ -14,11 +14,12 @@ struct call {
 	int argc;    /* words left, the verb not counted */
 	char **argv;
 	bool json, dry_run, prune, generate, reset_password, drop_pending;
-	const char *first_name, *last_name, *certificate, *ip_address, *head;
+	const char *first_name, *last_name, *certificate, *ip_address, *head, *answers, *root;
 	long max_connections; /* 0: not given */
 	long chat, topic;     /* 0: not given */
 };
 
+int verb_setup(const struct call *c);
 int verb_migrate(const struct call *c);
 int verb_apply(const struct call *c);
 int verb_export(const struct call *c);
@@ -43,7 +44,8 @@ int verb_doctor(const struct call *c);
 int verb_secret_keygen(const struct call *c);
 int verb_secret_seal(const struct call *c);
 
-/* What there is to say besides, for --help: the keys of the file that apply reads; how a poller is run, how keys are exchanged. */
+/* What there is to say besides, for --help: what setup asks; the keys of the file that apply reads; how a poller is run, how keys are exchanged. */
+void setup_describe(void);
 void apply_describe(void);
 void poll_describe(void);
 void secret_describe(void);

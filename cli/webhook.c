@@ -118,7 +118,8 @@ static bool tell_failure(const struct call *c, const char *method, const struct 
 /* certificate may be NULL. */
 static bool set(const struct call *c, struct tele_telegram *t, const char *url, const char *certificate, size_t n)
 {
-	const struct tele_telegram_file file = {"certificate", "certificate.pem", "application/x-pem-file", certificate, n};
+	const struct tele_telegram_file file = {
+	    .field = "certificate", .name = "certificate.pem", .type = "application/x-pem-file", .bytes = certificate, .size = n};
 	struct json_object *o = settings(c, url);
 	struct tele_answer a = {.verdict = TELE_TG_AWAY, .words = "no memory"};
 

@@ -24,7 +24,7 @@ enum { CONNECT_S = 10, AFTER_S = 2, AREA_MOST = 1024 * 1024 };
 /* Type of a column (pg_type.oid; these never change) that is a number: int8, int2, int4, float4, float8, numeric. */
 static const Oid numbers[] = {20, 21, 23, 700, 701, 1700};
 
-enum word { NO_ROWS, ONE_ROW, ROWS, CHANGED_ONE, CHANGED, DONE, CUT, NO_WRITER, NO_CONNECT, BAD, NO_MEMORY, COPY, REFUSED, REFUSED_BARE, ENDED };
+enum word { NO_ROWS, ONE_ROW, ROWS, CHANGED_ONE, CHANGED, DONE, CUT, NO_WRITER, NO_CONNECT, BAD, NO_MEMORY, COPY, REFUSED, REFUSED_BARE, ENDED, UNKNOWN };
 
 /* What a person reads. */
 static const char *const words[] = {
@@ -44,6 +44,7 @@ static const char *const words[] = {
     /* The server's words may repeat a value. */
     [REFUSED_BARE] = "the database refused it (SQLSTATE %s)",
     [ENDED] = "ended before it was done; nothing was changed",
+    [UNKNOWN] = "the connection broke while it was being committed: it may have been committed, look before you send it again",
 };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
@@ -165,6 +166,12 @@ static PGresult *next_result(struct session *s)
 	return PQgetResult(s->conn);
 }
 
+/* The server said nothing, or that it goes (class 57): not that it refused. */
+static bool is_broken(const char *state)
+{
+	return !state || !strncmp(state, "57P", 3);
+}
+
 static void refuse(struct session *s, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE), *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
@@ -174,7 +181,9 @@ static void refuse(struct session *s, const PGresult *res)
 	if (s->failed || (s->cut && !s->ended))
 		return;
 	s->failed = true;
-	if (s->ended)
+	if (s->committing && is_broken(state))
+		call_fail("%s", words[UNKNOWN]);
+	else if (s->ended)
 		call_fail("%s", words[ENDED]);
 	else if (s->call->is_secret && state)
 		call_fail(words[REFUSED_BARE], state);

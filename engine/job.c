@@ -63,10 +63,10 @@ static void add_arguments(struct tele_buf *message, uint32_t *count, const struc
 }
 
 /* The request as engine/runner.h describes it: argument templates filled in, one argument an element, never a shell. */
-static void build_request(struct tele_buf *message, const struct tele_task *t)
+static void build_request(struct tele_buf *message, const struct tele_task *t, bool secret)
 {
 	struct run_request head = {.task = t->id, .update = t->update_id, .kind = kind_of(t), .timeout_s = (uint32_t)t->timeout_s,
-	    .grace_s = (uint32_t)t->grace_s};
+	    .grace_s = (uint32_t)t->grace_s, .secret = secret, .files = (uint32_t)t->nfiles};
 
 	tele_buf_add(message, &head, sizeof head);
 	add_arguments(message, &head.argc, t);
@@ -75,6 +75,10 @@ static void build_request(struct tele_buf *message, const struct tele_task *t)
 	add_number(message, &head.envc, "TELEOPS_CHAT_ID", t->chat_id);
 	add_assignment(message, &head.envc, "TELEOPS_USER", t->login);
 	add_assignment(message, &head.envc, "TELEOPS_COMMAND", t->command);
+	for (size_t i = 0; i < t->nfiles; i++) {
+		add_string(message, t->files[i].parameter);
+		add_string(message, t->files[i].name);
+	}
 	if (!message->failed)
 		memcpy(message->data, &head, sizeof head);
 }
@@ -135,19 +139,57 @@ static void take_report(struct job *j, const struct run_report *r)
 	j->end.started = r->started;
 	j->end.timed_out = r->timed_out;
 	j->end.cancelled = r->cancelled;
+	j->end.left_out += r->left_out;
 	snprintf(j->why, sizeof j->why, "%.*s", RUN_WHY_MOST, r->why);
+}
+
+union said {
+	struct run_report report;
+	struct run_file file;
+};
+
+/* *fd: the descriptor that came along, -1: none. */
+static ssize_t hear(int control, union said *said, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} passed;
+	struct iovec iov = {said, sizeof *said};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &passed, .msg_controllen = sizeof passed};
+	ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	*fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof *fd);
+	return n;
+}
+
+static void take_file(struct job *j, struct run_file *file, int fd)
+{
+	file->name[sizeof file->name - 1] = '\0';
+	if (results_add(&j->results, file->name, file->size, fd) != TELE_OK)
+		j->end.left_out++;
 }
 
 static void on_control(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct job *j = w->data;
-	struct run_report report;
-	ssize_t n = recv(w->fd, &report, sizeof report, 0);
+	union said said;
+	int fd;
+	ssize_t n = hear(w->fd, &said, &fd);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == sizeof report)
-		take_report(j, &report);
+	if (n == sizeof said.file && fd >= 0) {
+		take_file(j, &said.file, fd);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (n == sizeof said.report)
+		take_report(j, &said.report);
 	else
 		j->end.vanished = true;
 	j->reported = true;
@@ -186,12 +228,14 @@ static enum tele_err hand_over(const struct job_means *means, const struct tele_
 static enum tele_err request(const struct job_means *means, const struct tele_task *t, int *output, int *control, struct tele_buf *why)
 {
 	struct tele_buf message = {0};
-	int secret;
+	int secret, files[RUN_FILES_MOST];
 	enum tele_err rc = hand_over(means, t, &secret, why);
 
 	if (rc == TELE_OK) {
-		build_request(&message, t);
-		rc = message.failed ? TELE_RETRY : runner_request(means->runner, message.data, message.len, secret, output, control);
+		for (size_t i = 0; i < t->nfiles && i < RUN_FILES_MOST; i++)
+			files[i] = t->files[i].fd;
+		build_request(&message, t, secret >= 0);
+		rc = message.failed ? TELE_RETRY : runner_request(means->runner, message.data, message.len, secret, files, output, control);
 	}
 	if (secret >= 0)
 		close(secret);
@@ -213,6 +257,7 @@ enum tele_err job_start(struct ev_loop *loop, const struct job_means *means, str
 
 	if (!j)
 		return TELE_RETRY;
+	files_name(task, means->work_dir);
 	rc = request(means, task, &output, &control, &why);
 	if (rc == TELE_RETRY) {
 		tele_buf_release(&why);
@@ -224,6 +269,8 @@ enum tele_err job_start(struct ev_loop *loop, const struct job_means *means, str
 	j->started_at = j->end.started_at = wall_time();
 	j->end.exit_status = j->end.signal = -1;
 	j->end.why = j->why;
+	j->end.files_most = means->conf->results_files;
+	j->end.megabytes_most = means->conf->results_megabytes;
 	*out = j;
 	if (rc != TELE_OK)
 		fail_request(loop, j, rc, tele_buf_text(&why));
@@ -269,6 +316,7 @@ enum tele_err job_result(struct job *j, struct tele_result *result)
 	j->end.size = j->kept.len;
 	j->end.total = j->total;
 	j->end.cancelled_by = j->cancelled_by;
+	j->end.files = j->results.n;
 	if (j->tail_end) {
 		last_output(j, &tail);
 		j->end.tail = tele_buf_text(&tail);
@@ -290,6 +338,7 @@ void job_free(struct ev_loop *loop, struct job *j)
 	}
 	tele_task_release(&j->task);
 	tele_buf_release(&j->kept);
+	results_release(&j->results);
 	free(j->cancelled_by);
 	free(j);
 }

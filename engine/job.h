@@ -1,6 +1,7 @@
 #ifndef ENGINE_JOB_H
 #define ENGINE_JOB_H
 
+#include "engine/files.h"
 #include "engine/result.h"
 #include "engine/secrets.h"
 #include "lib/buf.h"
@@ -24,6 +25,7 @@ struct job {
 	double show_due;      /* seconds since 1970 */
 	bool reported;
 	bool over;            /* report read and output closed */
+	struct results results; /* files that it left: stored before its end is told */
 	bool noted;           /* the database knows that it runs */
 	double typing_due;    /* when its chat is to be shown again that something runs; seconds since 1970 */
 	bool dropped;         /* somebody else has the task now: its result is nobody's */
@@ -39,6 +41,7 @@ struct job_means {
 	int runner;
 	const struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
 	const struct tele_conf *conf;      /* where connections are */
+	const char *work_dir;              /* as the runner knows it */
 };
 
 /*

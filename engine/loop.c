@@ -10,6 +10,8 @@
 #include "engine/loop.h"
 
 #include "engine/job.h"
+#include "engine/offer.h"
+#include "engine/waiting.h"
 #include "lib/array.h"
 #include "lib/expand.h"
 #include "lib/log.h"
@@ -18,8 +20,6 @@
 #include "lib/schedule.h"
 #include "lib/start.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <json-c/json.h>
 #include <poll.h>
 #include <stdio.h>
@@ -32,11 +32,12 @@ enum { STEP_RESULTS = 64, STEP_STARTED = 64, STEP_LIVE = 64, SCHEDULES = 100 };
 enum { RUNG_TASK = 1, RUNG_CANCEL = 2 }; /* by place in channels */
 static const char *const channels[] = {"task", "cancel", NULL};
 static const double lease_every_s = 3, give_up_s = 12, janitor_every_s = 5, note_after_s = 1, again_s = 0.02;
+enum { RINGS_IN_VAIN = 8 }; /* in a row: then they are for others' queues, and are answered once in again_s */
 static const double ready_most_s = 5; /* who starts it waits so long for a database that is away */
 static const double show_every_s = 1, show_again_s = 30, schedules_again_s = 1;
 static const double typing_every_s = 4.5, typing_most_s = 120; /* lasts 5 s in a chat (core.telegram.org/bots/api#sendchataction) */
 
-enum op { NONE, START, RESUME, DESCRIBE, STEP, JANITOR, CLOCK, READ_LINES, STORE_LINES, METRICS, STOP };
+enum op { NONE, START, RESUME, DESCRIBE, STEP, READ_FILE, STORE_RESULT, JANITOR, CLOCK, READ_LINES, STORE_LINES, METRICS, STOP };
 
 struct outgoing {
 	struct outgoing *next;
@@ -51,18 +52,21 @@ struct engine {
 	struct tele_seal_ring *ring; /* opens secrets; NULL: no keys */
 	int runner;
 	char name[64];
-	struct tele_array queues, programs, labels;
+	char *work_dir, *spool; /* as they were at the start: the runner knows no others */
+	long long moving;       /* task whose file the statement under way is about */
+	struct offer offer;
 	long long id, epoch; /* epoch 0: not registered */
 	unsigned resumed;    /* connection on which the claims were last compared */
 	enum op op;
 	struct job *jobs;
 	int njobs;
-	struct tele_task *waiting; /* claimed, but the runner was busy */
-	size_t nwaiting;
+	struct waiting waiting;
 	struct outgoing *out, **out_last;
 	size_t sent;         /* of out, how many the step under way carries */
 	bool extending, stopping, ended_all, told_all;
 	bool look;     /* for tasks, if there is room for one */
+	bool rung, by_ring; /* for tasks since the last look; before the look under way */
+	int in_vain;   /* rings in a row for which there was nothing */
 	bool hear;     /* what is to be ended, or to be said to run: whether there is room or not */
 	bool describe; /* what it serves has changed */
 	bool unread;   /* schedules have lines that are to be read */
@@ -75,11 +79,6 @@ struct engine {
 	ev_prepare prepare;
 	ev_signal term, intr, hup;
 };
-
-static struct tele_task *take_waiting(struct engine *e)
-{
-	return e->nwaiting ? &e->waiting[--e->nwaiting] : NULL;
-}
 
 static void queue_result(struct engine *e, struct tele_result *r)
 {
@@ -129,7 +128,7 @@ static void gather(struct engine *e)
 	while (*at) {
 		struct job *j = *at;
 
-		if (!j->over) {
+		if (!j->over || (results_left(&j->results) && !j->dropped)) {
 			at = &j->next;
 			continue;
 		}
@@ -161,9 +160,9 @@ static void run_text(struct engine *e, struct tele_task *t)
 	tele_task_release(t);
 }
 
-static void run_unknown(struct engine *e, struct tele_task *t)
+static void run_not(struct engine *e, struct tele_task *t, const char *why)
 {
-	struct ending end = {.exit_status = -1, .signal = -1, .why = "this engine does not know commands of this kind", .output = ""};
+	struct ending end = {.exit_status = -1, .signal = -1, .why = why, .output = ""};
 	struct tele_result r;
 
 	end.started_at = end.finished_at = wall_time();
@@ -177,17 +176,13 @@ static void run_job(struct engine *e, struct tele_task *t)
 {
 	struct job *j;
 
-	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf}, t, &j) == TELE_RETRY) {
-		struct tele_task *more = realloc(e->waiting, (e->nwaiting + 1) * sizeof *more);
-
+	if (files_lacking(t)) {
+		waiting_add(&e->waiting, t);
+		return;
+	}
+	if (job_start(e->loop, &(struct job_means){e->runner, e->ring, e->conf, e->work_dir}, t, &j) == TELE_RETRY) {
 		tele_metric_add(e->metrics, TELE_METRIC_RUNNER_BUSY, NULL, NULL, 1);
-		if (!more) {
-			tele_task_release(t);
-			return;
-		}
-		e->waiting = more;
-		more[e->nwaiting++] = *t;
-		memset(t, 0, sizeof *t);
+		waiting_add(&e->waiting, t);
 		return;
 	}
 	j->next = e->jobs;
@@ -214,26 +209,60 @@ static void run(struct engine *e, struct tele_task *t)
 			return;
 		}
 	}
-	run_unknown(e, t);
+	run_not(e, t, "this engine does not know commands of this kind");
 }
 
-/* One that waits for the runner never ran. */
+static struct job *next_unstored(const struct engine *e)
+{
+	struct job *j = e->jobs;
+
+	while (j && !(j->over && !j->dropped && results_left(&j->results)))
+		j = j->next;
+	return j;
+}
+
+/* A part of a file for a task that may have been cancelled meanwhile. */
+static void on_file(struct engine *e, const PGresult *res)
+{
+	struct tele_task *waits = waiting_find(&e->waiting, e->moving), t;
+	struct tele_buf why = {0};
+	enum tele_err rc = waits ? files_take(waits, res, e->spool, &why) : TELE_EMPTY;
+
+	if (rc != TELE_EMPTY && (rc != TELE_OK || !files_lacking(waits))) {
+		t = waiting_take(&e->waiting, waits);
+		if (rc == TELE_OK)
+			run_job(e, &t);
+		else
+			run_not(e, &t, tele_buf_text(&why));
+	}
+	tele_buf_release(&why);
+}
+
+static void on_result_stored(struct engine *e, const PGresult *res)
+{
+	struct job *j = e->jobs;
+
+	while (j && j->task.id != e->moving)
+		j = j->next;
+	if (j && !results_stored(&j->results, res))
+		tele_log(TELE_WARN, "results_lost", tele_int("task", j->task.id), tele_str("why", "the task is not this engine's any more"));
+}
+
+/* One that waits for the runner, or its files, never ran. */
 static bool cancel_waiting(struct engine *e, const struct tele_task *asked)
 {
 	struct ending end = {.exit_status = -1, .signal = -1, .cancelled = true, .cancelled_by = asked->person, .why = "", .output = ""};
+	struct tele_task *waits = waiting_find(&e->waiting, asked->id), t;
 	struct tele_result r;
 
-	for (size_t i = 0; i < e->nwaiting; i++) {
-		if (e->waiting[i].id != asked->id)
-			continue;
-		end.started_at = end.finished_at = wall_time();
-		if (result_make(&e->waiting[i], &end, &r) == TELE_OK)
-			finish(e, &e->waiting[i], &r);
-		tele_task_release(&e->waiting[i]);
-		memmove(&e->waiting[i], &e->waiting[i + 1], (--e->nwaiting - i) * sizeof *e->waiting);
-		return true;
-	}
-	return false;
+	if (!waits)
+		return false;
+	t = waiting_take(&e->waiting, waits);
+	end.started_at = end.finished_at = wall_time();
+	if (result_make(&t, &end, &r) == TELE_OK)
+		finish(e, &t, &r);
+	tele_task_release(&t);
+	return true;
 }
 
 static void cancel(struct engine *e, const struct tele_task *asked)
@@ -251,16 +280,13 @@ static void cancel(struct engine *e, const struct tele_task *asked)
 /* The tasks are no longer ours: idempotent ones run elsewhere, so they end here and say nothing. */
 static void let_go(struct engine *e)
 {
-	struct tele_task *t;
-
 	for (struct job *j = e->jobs; j; j = j->next) {
 		if (!j->task.idempotent || j->dropped)
 			continue;
 		j->dropped = true;
 		job_end(j, NULL);
 	}
-	while ((t = take_waiting(e)))
-		tele_task_release(t);
+	waiting_release(&e->waiting);
 }
 
 static void on_fenced(struct engine *e)
@@ -300,6 +326,7 @@ static void hear_claim(struct engine *e, struct tele_task *t)
 {
 	run(e, t);
 	e->look = true;
+	e->in_vain = 0;
 }
 
 static void hear_cancel(struct engine *e, struct tele_task *t)
@@ -329,6 +356,7 @@ static void on_stepped(struct engine *e, const PGresult *res)
 	e->sent = 0;
 	if (e->extending)
 		e->confirmed = e->extend_sent;
+	e->in_vain += e->by_ring && e->in_vain < RINGS_IN_VAIN;
 	for (int i = 0; i < PQntuples(res); i++) {
 		if (tele_task_read(res, i, &kind, &task) != TELE_OK)
 			continue;
@@ -394,7 +422,8 @@ static void on_metrics(struct engine *e, const PGresult *res)
 }
 
 static void (*const answers[])(struct engine *e, const PGresult *res) = {
-    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [JANITOR] = on_janitor,
+    [START] = on_started, [RESUME] = on_resumed, [DESCRIBE] = on_described, [STEP] = on_stepped, [READ_FILE] = on_file,
+    [STORE_RESULT] = on_result_stored, [JANITOR] = on_janitor,
     [CLOCK] = on_schedules, [READ_LINES] = on_lines, [STORE_LINES] = on_lines_stored, [METRICS] = on_metrics, [STOP] = on_stopped};
 
 static enum tele_err send_start(struct engine *e)
@@ -411,7 +440,7 @@ static enum tele_err send_start(struct engine *e)
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	e->extend_sent = ev_now(e->loop);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_START,
-	    (const char *[]){e->name, boot, pid, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
+	    (const char *[]){e->name, boot, pid, tele_array_text(&e->offer.queues), slots, tele_array_text(&e->offer.programs), tele_array_text(&e->offer.labels)});
 }
 
 static enum tele_err send_ids(struct engine *e, enum tele_stmt stmt, struct tele_array *third)
@@ -431,7 +460,7 @@ static enum tele_err send_describe(struct engine *e)
 	snprintf(epoch, sizeof epoch, "%lld", e->epoch);
 	snprintf(slots, sizeof slots, "%ld", e->conf->slots);
 	return tele_db_send(e->db, TELE_STMT_ENGINE_DESCRIBE,
-	    (const char *[]){id, epoch, tele_array_text(&e->queues), slots, tele_array_text(&e->programs), tele_array_text(&e->labels)});
+	    (const char *[]){id, epoch, tele_array_text(&e->offer.queues), slots, tele_array_text(&e->offer.programs), tele_array_text(&e->offer.labels)});
 }
 
 static enum tele_err send_janitor(struct engine *e)
@@ -468,8 +497,8 @@ static enum tele_err send_resume(struct engine *e)
 
 	for (struct job *j = e->jobs; j; j = j->next)
 		tele_array_int(&known, j->task.id);
-	for (size_t i = 0; i < e->nwaiting; i++)
-		tele_array_int(&known, e->waiting[i].id);
+	for (size_t i = 0; i < e->waiting.n; i++)
+		tele_array_int(&known, e->waiting.list[i].id);
 	for (struct outgoing *o = e->out; o; o = o->next)
 		tele_array_int(&known, o->result.task_id);
 	rc = send_ids(e, TELE_STMT_ENGINE_RESUME, &known);
@@ -522,7 +551,7 @@ static size_t collect_started(struct engine *e, long long *ids)
 
 static int free_slots(const struct engine *e)
 {
-	long n = e->conf->slots - e->njobs - (long)e->nwaiting;
+	long n = e->conf->slots - e->njobs - (long)e->waiting.n;
 
 	return e->stopping || n < 0 ? 0 : (int)n;
 }
@@ -546,7 +575,8 @@ static enum tele_err send_step(struct engine *e)
 	for (struct outgoing *o = e->out; o && step.nresults < STEP_RESULTS; o = o->next)
 		results[step.nresults++] = &o->result;
 	e->sent = step.nresults;
-	e->look = e->hear = false;
+	e->by_ring = e->rung && step.want > 0;
+	e->look = e->hear = e->rung = false;
 	rc = tele_task_step(e->db, &step);
 	for (size_t i = 0; i < step.nlive; i++)
 		tele_live_release(&live[i]);
@@ -555,7 +585,7 @@ static enum tele_err send_step(struct engine *e)
 
 static bool is_done(const struct engine *e)
 {
-	return e->stopping && !e->njobs && !e->nwaiting;
+	return e->stopping && !e->njobs && !e->waiting.n;
 }
 
 static enum tele_err send_metrics(struct engine *e)
@@ -580,6 +610,10 @@ static enum op choose(const struct engine *e)
 		return DESCRIBE;
 	if (e->out || e->hear || now >= e->extend_due || (e->look && free_slots(e) > 0))
 		return STEP;
+	if (waiting_lacking(&e->waiting))
+		return READ_FILE;
+	if (next_unstored(e))
+		return STORE_RESULT;
 	if (is_done(e))
 		return e->told_all ? STOP : METRICS;
 	if (e->lines.n)
@@ -591,6 +625,22 @@ static enum op choose(const struct engine *e)
 	if (now >= e->janitor_due)
 		return JANITOR;
 	return tele_metrics_wait_ms(e->metrics) ? NONE : METRICS;
+}
+
+static enum tele_err ask_part(struct engine *e)
+{
+	struct tele_task *t = waiting_lacking(&e->waiting);
+
+	e->moving = t->id;
+	return files_ask(e->db, e->id, e->epoch, t);
+}
+
+static enum tele_err store_part(struct engine *e)
+{
+	struct job *j = next_unstored(e);
+
+	e->moving = j->task.id;
+	return results_store(e->db, e->id, e->epoch, &j->task, &j->results);
 }
 
 static enum tele_err send_op(struct engine *e)
@@ -605,6 +655,10 @@ static enum tele_err send_op(struct engine *e)
 		return send_describe(e);
 	case STEP:
 		return send_step(e);
+	case READ_FILE:
+		return ask_part(e);
+	case STORE_RESULT:
+		return store_part(e);
 	case JANITOR:
 		e->janitor_due = ev_now(e->loop) + janitor_every_s;
 		return send_janitor(e);
@@ -676,10 +730,9 @@ static void watch_db(struct engine *e)
 
 static void retry_waiting(struct engine *e)
 {
-	for (size_t n = e->nwaiting; n; n--) {
-		struct tele_task t = e->waiting[0];
+	for (size_t n = e->waiting.n; n; n--) {
+		struct tele_task t = waiting_take(&e->waiting, e->waiting.list);
 
-		memmove(e->waiting, e->waiting + 1, --e->nwaiting * sizeof *e->waiting);
 		run_job(e, &t);
 	}
 }
@@ -703,6 +756,15 @@ static void keep_time(struct engine *e)
 	}
 }
 
+static void on_rung(struct engine *e)
+{
+	e->rung = true;
+	if (e->in_vain < RINGS_IN_VAIN)
+		e->look = true;
+	else if (!ev_is_active(&e->again))
+		ev_timer_again(e->loop, &e->again);
+}
+
 /* Before each wait: whatever can go on, goes on. */
 static void drive(struct engine *e)
 {
@@ -717,7 +779,8 @@ static void drive(struct engine *e)
 			e->op = NONE;
 		settle_op(e);
 		rung = tele_db_notified(e->db);
-		e->look |= rung & RUNG_TASK;
+		if (rung & RUNG_TASK)
+			on_rung(e);
 		e->hear |= rung & RUNG_CANCEL;
 		gather(e);
 		if (e->op != NONE || !tele_db_ready(e->db))
@@ -797,35 +860,6 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 	e->stopping = true;
 }
 
-static void add_list(struct tele_array *to, const char *commas)
-{
-	char *list = commas ? strdup(commas) : NULL, *save = NULL;
-
-	for (char *q = list ? strtok_r(list, ", ", &save) : NULL; q; q = strtok_r(NULL, ", ", &save))
-		tele_array_str(to, q);
-	free(list);
-}
-
-static void add_lists(struct engine *e)
-{
-	add_list(&e->queues, e->conf->queues);
-	add_list(&e->labels, e->conf->engine_labels);
-}
-
-static void add_programs(struct engine *e)
-{
-	DIR *d = opendir(e->conf->exec_dir);
-	struct dirent *f;
-
-	if (!d)
-		tele_log(TELE_WARN, "no_exec_dir", tele_str("exec_dir", e->conf->exec_dir), tele_str("error", strerror(errno)));
-	while (d && (f = readdir(d)))
-		if (*f->d_name != '.' && !strstr(f->d_name, ".policy"))
-			tele_array_str(&e->programs, f->d_name);
-	if (d)
-		closedir(d);
-}
-
 /* However seldom it looks for tasks, an idle engine must wake for its lease. */
 static double tick_s(const struct tele_conf *conf)
 {
@@ -861,11 +895,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	tele_conf_release(e->conf);
 	*e->conf = fresh;
 	load_keys(e);
-	tele_array_reset(&e->queues);
-	tele_array_reset(&e->labels);
-	tele_array_reset(&e->programs);
-	add_lists(e);
-	add_programs(e);
+	offer_read(&e->offer, e->conf);
 	e->tick.repeat = tick_s(e->conf);
 	ev_timer_again(loop, &e->tick);
 	e->describe = true;
@@ -874,13 +904,16 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 static void set_up(struct engine *e)
 {
 	double poll_s = tick_s(e->conf);
+	struct tele_buf spool = {0};
 
 	if (e->conf->engine_name)
 		snprintf(e->name, sizeof e->name, "%s", e->conf->engine_name);
 	else
 		gethostname(e->name, sizeof e->name - 1);
-	add_lists(e);
-	add_programs(e);
+	e->work_dir = strdup(e->conf->work_dir);
+	tele_buf_printf(&spool, "%s/spool", e->conf->work_dir);
+	e->spool = tele_buf_detach(&spool);
+	offer_read(&e->offer, e->conf);
 	e->out_last = &e->out;
 	ev_io_init(&e->db_io, on_nothing, -1, 0);
 	ev_timer_init(&e->db_timer, on_timer, 0, 0);
@@ -908,21 +941,17 @@ static void set_up(struct engine *e)
 
 static void tear_down(struct engine *e)
 {
-	struct tele_task *t;
-
 	while (e->jobs) {
 		struct job *j = e->jobs;
 
 		e->jobs = j->next;
 		job_free(e->loop, j);
 	}
-	while ((t = take_waiting(e)))
-		tele_task_release(t);
-	free(e->waiting);
+	waiting_release(&e->waiting);
+	free(e->work_dir);
+	free(e->spool);
 	drop_results(e, (size_t)-1);
-	tele_array_release(&e->queues);
-	tele_array_release(&e->labels);
-	tele_array_release(&e->programs);
+	offer_release(&e->offer);
 	tele_schedule_release(&e->lines);
 	tele_db_free(e->db);
 	tele_metrics_free(e->metrics);
@@ -933,7 +962,7 @@ static void tear_down(struct engine *e)
 int loop_run(struct tele_conf *conf, int runner)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_ENGINE_START, TELE_STMT_ENGINE_STOP, TELE_STMT_ENGINE_RESUME,
-	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_JANITOR, TELE_STMT_SCHEDULES_RUN, TELE_STMT_SCHEDULE_UNCHECKED,
+	    TELE_STMT_ENGINE_DESCRIBE, TELE_STMT_ENGINE_STEP, TELE_STMT_TASK_FILE, TELE_STMT_RESULT_PUT, TELE_STMT_JANITOR, TELE_STMT_SCHEDULES_RUN, TELE_STMT_SCHEDULE_UNCHECKED,
 	    TELE_STMT_SCHEDULE_CHECKED, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"teleengine", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct engine e = {.conf = conf, .runner = runner};

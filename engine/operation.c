@@ -154,6 +154,17 @@ static enum tele_err build_params(const struct lane *lane, const struct tele_out
 	return TELE_OK;
 }
 
+static enum tele_err build_get_file(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
+{
+	struct json_object *id = NULL;
+
+	*last = true;
+	if (!json_object_object_get_ex(row->params, "file_id", &id))
+		return TELE_INVALID;
+	add(o, "file_id", json_object_get(id));
+	return TELE_OK;
+}
+
 /* The first time it is a message, which keeps to one; from then on that message is edited. */
 static enum tele_err build_live(const struct lane *lane, const struct tele_outbox_row *row, struct json_object *o, bool *last)
 {
@@ -189,6 +200,7 @@ static const struct operation operations[] = {
     {"set_commands", "setMyCommands", build_params, .is_message = false},
     /* What Telegram does not let us delete stays; outbox_settle() tells of it. */
     {"delete_message", "deleteMessage", build_delete_message, .is_fleeting = true},
+    {"get_file", "getFile", build_get_file, .is_fetch = true},
     {"webhook_info", "getWebhookInfo", build_params, .is_message = false},
 };
 

@@ -18,6 +18,7 @@ struct operation {
 	bool with_file;  /* its document goes along */
 	bool is_live;    /* its text changes while it waits: the newest is fetched when it may go; until it is final it uses half of the limits */
 	bool is_edit;    /* it changes the message it has become */
+	bool is_fetch;   /* what it answers is downloaded then */
 	bool is_fleeting; /* of no use later: what cannot be done now is left */
 };
 

@@ -2,6 +2,8 @@
 
 #include "lib/text.h"
 
+#include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,9 @@ static const char *const words[] = {
     "signal %d (%s)",             /* SIGNAL */
     "timed out after %d s",       /* TIMEOUT */
     "ended early, because the engine stopped", /* CANCELLED */
-    "cancelled by %s; nothing of it is left", /* CANCELLED_BY */
+    "cancelled by %s",            /* CANCELLED_BY */
+    "; nothing of it is left",    /* LEFT */
+    "; it may have been done all the same, look before you send it again", /* MAYBE */
     "could not start: %s",        /* NOT_STARTED */
     "nobody saw how it ended; it may or may not have done its work. Check before you send it again:\n%s", /* VANISHED */
     "(output cut: the first %zu of %lld bytes were kept)", /* CUT */
@@ -35,8 +39,10 @@ static const char *const words[] = {
     "\nAll of it: /output %lld", /* ALL */
     "runs for %s",                /* RUNS */
     "\n%zu characters, in the file; they end with:\n", /* IN_FILE */
+    "/%s: done", /* DONE */
+    "(%zu of its files not sent: not empty, no links, %ld at most, each of %ld MB at most)", /* LEFT_OUT */
 };
-enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, NOT_STARTED, VANISHED, CUT, MORE, ALL, RUNS, IN_FILE };
+enum word { NO_OUTPUT, HEAD, FAILED, EXIT, SIGNAL, TIMEOUT, CANCELLED, CANCELLED_BY, LEFT, MAYBE, NOT_STARTED, VANISHED, CUT, MORE, ALL, RUNS, IN_FILE, DONE, LEFT_OUT };
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats come from the table above */
 
@@ -49,6 +55,26 @@ static const char *state_of(const struct ending *e)
 	if (e->cancelled)
 		return "cancelled";
 	return e->started && e->exit_status == 0 ? "done" : "failed";
+}
+
+static const char *call_text(const struct tele_task *t, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(t->call, key, &v) ? json_object_get_string(v) : "";
+}
+
+/*
+ * A process that is gone has left nothing, what it asked another program for may be done there all the same. A statement is undone unless
+ * its COMMIT was under way, and then only KILL ends who waits for it; a request that only reads changes nothing.
+ */
+static bool may_be_done(const struct tele_task *t, const struct ending *e)
+{
+	if (!t->call || e->signal < 0)
+		return false;
+	if (!strcmp(t->kind, "sql"))
+		return e->signal == SIGKILL && !strcmp(call_text(t, "writes"), "true");
+	return strcmp(call_text(t, "method"), "GET") && strcmp(call_text(t, "method"), "HEAD");
 }
 
 static void say_how(struct tele_buf *b, const struct tele_task *t, const struct ending *e)
@@ -67,6 +93,10 @@ static void say_how(struct tele_buf *b, const struct tele_task *t, const struct 
 		tele_buf_printf(b, words[SIGNAL], e->signal, strsignal(e->signal));
 	else
 		tele_buf_printf(b, words[EXIT], e->exit_status);
+	if (may_be_done(t, e))
+		tele_buf_str(b, words[MAYBE]);
+	else if (e->cancelled && e->cancelled_by && !e->timed_out && !e->vanished && !t->call)
+		tele_buf_str(b, words[LEFT]);
 }
 
 static void say_duration(struct tele_buf *b, double seconds)
@@ -95,6 +125,10 @@ static bool is_blank(const char *text, size_t n)
 
 static void note_cut(struct tele_buf *text, const struct ending *e)
 {
+	if (e->left_out) {
+		tele_buf_str(text, text->len ? "\n" : "");
+		tele_buf_printf(text, words[LEFT_OUT], e->left_out, e->files_most, e->megabytes_most);
+	}
 	if (e->total <= (long long)e->size)
 		return;
 	tele_buf_str(text, text->len ? "\n" : "");
@@ -165,7 +199,8 @@ static void say_success(struct tele_buf *text, struct tele_buf *entities, const 
 
 	n = without_trailing_space(output, n);
 	if (!n) {
-		tele_buf_printf(text, words[NO_OUTPUT], t->command);
+		tele_buf_printf(text, words[e->files ? DONE : NO_OUTPUT], t->command);
+		note_cut(text, e);
 		return;
 	}
 	if (!is_short) {
@@ -187,8 +222,10 @@ static void say_failure(struct tele_buf *text, struct tele_buf *entities, const 
 
 	say_head(text, t, e);
 	n = without_trailing_space(output, n);
-	if (is_blank(output, n))
+	if (is_blank(output, n)) {
+		note_cut(text, e);
 		return;
+	}
 	tele_buf_char(text, '\n');
 	from = text->len;
 	add_end(text, e, output, n, TAIL_UNITS);
@@ -242,12 +279,17 @@ size_t result_text_units(const struct tele_task *task)
 	return task->long_running ? ONE_UNITS : LONG_UNITS;
 }
 
-enum tele_err result_make(const struct tele_task *task, const struct ending *e, struct tele_result *r)
+enum tele_err result_make(const struct tele_task *task, const struct ending *end, struct tele_result *r)
 {
+	struct ending ending = *end;
+	const struct ending *e = &ending;
 	struct tele_buf text = {0}, entities = {0}, output = {0}, raw = {0};
 	size_t whole = e->size;
 	bool with_document;
 
+	/* What another program was asked for was done before the word to end came: it is as if it had not come. */
+	if (task->call && e->started && e->exit_status == 0)
+		ending.cancelled = ending.timed_out = false;
 	memset(r, 0, sizeof *r);
 	r->task_id = task->id;
 	r->attempt = task->attempt;

@@ -19,6 +19,9 @@ struct ending {
 	long long total;    /* bytes it printed */
 	const char *tail;   /* the last of them, where they are not among those kept; NULL: they are */
 	size_t tail_size;
+	size_t files;       /* that it left, to be sent after this */
+	size_t left_out;    /* that it left, but that are not sent */
+	long files_most, megabytes_most; /* what may be */
 };
 
 /*

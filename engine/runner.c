@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { EXTRA_ENV = 8 };
-enum { OUTPUT, CONTROL, SECRET, FDS }; /* of a request; the last may be missing */
+enum { OUTPUT, CONTROL, SECRET, FILES, FDS = FILES + RUN_FILES_MOST }; /* of a request; those from the third on may be missing */
 
 union passed {
 	struct cmsghdr align;
@@ -30,21 +30,52 @@ static void close_all(const int fds[FDS])
 			close(fds[i]);
 }
 
+/* Those that came, in the places that the request tells. False: it does not fit. */
+static bool place(const struct run_request *head, const int *came, size_t n, int fds[FDS])
+{
+	size_t secret = head->secret ? 1 : 0;
+
+	if (head->files > RUN_FILES_MOST || n != SECRET + secret + head->files)
+		return false;
+	fds[OUTPUT] = came[OUTPUT];
+	fds[CONTROL] = came[CONTROL];
+	if (secret)
+		fds[SECRET] = came[SECRET];
+	memcpy(fds + FILES, came + SECRET + secret, head->files * sizeof *came);
+	return true;
+}
+
+static void take_descriptors(const struct run_request *head, struct cmsghdr *c, int fds[FDS])
+{
+	int came[FDS];
+	size_t n = c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ? (c->cmsg_len - CMSG_LEN(0)) / sizeof *came : 0;
+
+	if (n > FDS)
+		return;
+	if (n)
+		memcpy(came, CMSG_DATA(c), n * sizeof *came);
+	if (place(head, came, n, fds))
+		return;
+	while (n)
+		close(came[--n]);
+}
+
 /* Receives one request with its descriptors, -1 for none; size 0: the engine is gone. */
 static ssize_t receive(int sock, char *message, size_t size, int fds[FDS])
 {
 	union passed control;
 	struct iovec iov = {message, size};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	struct cmsghdr *c;
+	struct run_request head = {0};
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 
-	fds[OUTPUT] = fds[CONTROL] = fds[SECRET] = -1;
+	for (int i = 0; i < FDS; i++)
+		fds[i] = -1;
 	if (n <= 0)
 		return n;
-	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len <= CMSG_LEN(FDS * sizeof(int)))
-		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	if ((size_t)n >= sizeof head)
+		memcpy(&head, message, sizeof head);
+	take_descriptors(&head, CMSG_FIRSTHDR(&m), fds);
 	return n;
 }
 
@@ -66,7 +97,7 @@ static bool take_strings(char **list, uint32_t count, char **at, char *end)
 /* In the child: takes the message apart and supervises. */
 static int run_supervisor(const struct tele_conf *conf, char *message, size_t size, const int fds[FDS])
 {
-	struct supervisor_job job = {.output = fds[OUTPUT], .control = fds[CONTROL], .secret = fds[SECRET]};
+	struct supervisor_job job = {.output = fds[OUTPUT], .control = fds[CONTROL], .secret = fds[SECRET], .files = fds + FILES};
 	char *at = message + sizeof job.head, *end = message + size;
 
 	if (size <= sizeof job.head)
@@ -76,10 +107,12 @@ static int run_supervisor(const struct tele_conf *conf, char *message, size_t si
 		return 1;
 	job.argv = calloc(job.head.argc + 2U, sizeof *job.argv);
 	job.envp = calloc(job.head.envc + EXTRA_ENV + 1U, sizeof *job.envp);
-	if (!job.argv || !job.envp)
+	job.names = calloc(2U * RUN_FILES_MOST + 1U, sizeof *job.names);
+	if (!job.argv || !job.envp || !job.names || job.head.files > RUN_FILES_MOST)
 		return 1;
 	/* The program's name comes first, so that the strings are the vector as it will be. */
-	if (!take_strings(job.argv, job.head.argc + 1, &at, end) || !take_strings(job.envp, job.head.envc, &at, end))
+	if (!take_strings(job.argv, job.head.argc + 1, &at, end) || !take_strings(job.envp, job.head.envc, &at, end) ||
+	    !take_strings(job.names, 2 * job.head.files, &at, end))
 		return 1;
 	job.program = job.argv[0];
 	return supervise(conf, &job);
@@ -200,10 +233,10 @@ enum tele_err runner_start(const struct tele_conf *conf, int keep_fd, int *sock)
 	return TELE_OK;
 }
 
-static enum tele_err send_request(int sock, const void *request, size_t size, const int fds[FDS])
+static enum tele_err send_request(int sock, const void *request, size_t size, const int *fds, size_t count)
 {
 	union passed control = {0};
-	size_t n = (fds[SECRET] < 0 ? FDS - 1 : FDS) * sizeof(int);
+	size_t n = count * sizeof(int);
 	struct iovec iov = {(void *)(uintptr_t)request, size};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
@@ -217,15 +250,25 @@ static enum tele_err send_request(int sock, const void *request, size_t size, co
 	return errno == EAGAIN ? TELE_RETRY : TELE_SYSTEM;
 }
 
-enum tele_err runner_request(int sock, const void *request, size_t size, int secret, int *output, int *control)
+enum tele_err runner_request(int sock, const void *request, size_t size, int secret, const int *files, int *output, int *control)
 {
-	int out[2] = {-1, -1}, ctl[2] = {-1, -1};
+	int out[2] = {-1, -1}, ctl[2] = {-1, -1}, fds[FDS];
 	enum tele_err rc = TELE_SYSTEM;
+	struct run_request head;
+	size_t n = SECRET;
 
-	if (size > RUN_REQUEST_MOST)
+	memcpy(&head, request, sizeof head);
+	if (size > RUN_REQUEST_MOST || head.files > RUN_FILES_MOST)
 		return TELE_INVALID;
-	if (!pipe2(out, O_CLOEXEC) && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl))
-		rc = send_request(sock, request, size, (int[FDS]){out[1], ctl[1], secret});
+	if (head.secret)
+		fds[n++] = secret;
+	memcpy(fds + n, files, head.files * sizeof *files);
+	n += head.files;
+	if (!pipe2(out, O_CLOEXEC) && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl)) {
+		fds[OUTPUT] = out[1];
+		fds[CONTROL] = ctl[1];
+		rc = send_request(sock, request, size, fds, n);
+	}
 	if (out[1] >= 0)
 		close(out[1]);
 	if (ctl[1] >= 0)

@@ -7,8 +7,10 @@
  */
 #include "engine/send_loop.h"
 
+#include "engine/bot.h"
 #include "engine/lane.h"
 #include "engine/operation.h"
+#include "engine/transfer.h"
 #include "lib/log.h"
 #include "lib/metric.h"
 #include "lib/notify.h"
@@ -28,27 +30,25 @@
 #include <unistd.h>
 
 enum { TAKE = 256, ROWS_MOST = 4096, FLIGHT_S = 60 };
-static const double lead_every_s = 1, seen_every_s = 5, token_every_s = 60, webhook_every_s = 60, sweep_every_s = 30;
+static const double lead_every_s = 1, token_every_s = 60, sweep_every_s = 30;
 static const double backoff_least_s = 0.5, backoff_most_s = 30;
 
-enum op { NONE, LEAD, TAKE_ROWS, FETCH, SETTLE, SEEN, WEBHOOK, METRICS };
+enum op { NONE, LEAD, TAKE_ROWS, FETCH, TRANSFER, SETTLE, SEEN, WEBHOOK, CERTIFICATE, METRICS };
 
 struct sender {
 	struct tele_conf *conf;
 	struct tele_db *db;
 	struct tele_metrics *metrics;
 	struct tele_telegram *telegram;
+	struct transfers *transfers;
 	struct lanes *lanes;
 	struct rate rate, edit_rate; /* of the bot; what is shown of running commands may use half */
 	enum op op;
 	long long epoch; /* 0: not the active one */
 	struct tele_settlements settling, under_way; /* the latter is being stored */
 	unsigned long batch;    /* number of what is collected in settling, from 1 */
-	char me_id[24], me_username[80], me_name[160]; /* what getMe said */
-	bool me_known, me_stored, me_asked;
-	char *webhook;          /* what getWebhookInfo said, to be stored; NULL: nothing new */
-	bool webhook_asked;
-	double me_due, webhook_due, lead_due, look_due, sweep_due, alive_due;
+	struct bot bot;
+	double lead_due, look_due, sweep_due, alive_due;
 	double hold_all;        /* nothing is sent before */
 	int failures;           /* in a row, over all chats */
 	double last_429;
@@ -60,7 +60,6 @@ struct sender {
 	int signals;
 };
 
-static char me_tag, webhook_tag; /* tags of requests that no row asked for */
 static const char *const channels[] = {"outbox", NULL};
 
 static double now_s(void)
@@ -136,8 +135,11 @@ static bool is_ready(struct sender *s, struct lane *lane, const struct operation
 static enum tele_err call(struct sender *s, const struct operation *op, const struct tele_outbox_row *row, struct json_object *request,
     struct lane *lane)
 {
-	struct tele_telegram_file file = {"document", row->file_name, "text/plain; charset=utf-8", row->file, row->file_size};
+	struct tele_telegram_file file = {
+	    .field = "document", .name = row->file_name, .type = "text/plain; charset=utf-8", .bytes = row->file, .size = row->file_size};
 
+	if (op->with_file && row->file_id)
+		return transfers_upload(s->transfers, lane, op->method, request);
 	if (op->with_file)
 		return tele_telegram_upload(s->telegram, op->method, request, &file, lane);
 	return tele_telegram_call(s->telegram, op->method, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), lane);
@@ -199,6 +201,8 @@ static double lane_when(const struct sender *s, struct lane *lane, double now)
 	const struct lane *limits = limits_of(s, lane, now);
 	double when = later(later(lane->not_before, limits->not_before), s->hold_all);
 
+	if (op && (op->is_fetch || lane->first->file_id) && transfers_full(s->transfers))
+		when = later(when, now + 1);
 	if (!op || !op->is_message)
 		return when;
 	when = later(when, rate_when(&limits->rate, now));
@@ -322,21 +326,40 @@ static void follow_chat(struct sender *s, struct lane *lane, long long to)
 		lane_pop(s->lanes, lane);
 }
 
-static void note_webhook(struct sender *s, const struct tele_answer *a)
+/* What getFile said of a file. False: try again, as with everything else. */
+static bool on_file(struct sender *s, struct lane *lane, const struct tele_answer *a)
 {
-	free(s->webhook);
-	s->webhook = a->result ? strdup(json_object_to_json_string_ext(a->result, JSON_C_TO_STRING_PLAIN)) : NULL;
+	enum tele_err rc;
+
+	if (a->verdict == TELE_TG_WAIT || a->verdict == TELE_TG_AWAY || a->verdict == TELE_TG_TOKEN)
+		return false;
+	rc = a->verdict == TELE_TG_OK ? transfers_download(s->transfers, lane, a) : transfers_fail(s->transfers, lane, a->words);
+	lane->busy = rc == TELE_OK;
+	if (rc != TELE_OK)
+		lane->not_before = now_s() + 1;
+	return true;
 }
 
 static void on_answer(struct sender *s, struct lane *lane, const struct tele_answer *a, double now)
 {
+	static const struct tele_answer away = {.verdict = TELE_TG_AWAY, .words = "another sender leads"};
+
 	lane->busy = false;
+	if (lane->first->file_id)
+		transfers_forget(s->transfers, lane);
+	if (operation_of(lane->first)->is_fetch) {
+		/* Whoever leads now asks for it again. */
+		if (lane->abandoned)
+			a = &away;
+		else if (on_file(s, lane, a))
+			return;
+	}
 	switch (a->verdict) {
 	case TELE_TG_OK:
 	case TELE_TG_NOT_MODIFIED:
 	case TELE_TG_TOO_OLD:
 		if (!strcmp(lane->first->op, "webhook_info"))
-			note_webhook(s, a);
+			bot_note_webhook(&s->bot, a);
 		note_sent(s, lane, a);
 		break;
 	case TELE_TG_WAIT:
@@ -373,56 +396,6 @@ static void on_answer(struct sender *s, struct lane *lane, const struct tele_ans
 		lane_pop(s->lanes, lane);
 	if (!lane->busy)
 		lane->abandoned = false;
-}
-
-static void copy_string(char *to, size_t size, struct json_object *o, const char *key)
-{
-	struct json_object *v = NULL;
-
-	if (json_object_object_get_ex(o, key, &v))
-		snprintf(to, size, "%s", json_object_get_string(v));
-}
-
-static void on_me(struct sender *s, const struct tele_answer *a, double now)
-{
-	s->me_asked = false;
-	if (a->verdict == TELE_TG_OK && a->result) {
-		copy_string(s->me_id, sizeof s->me_id, a->result, "id");
-		copy_string(s->me_username, sizeof s->me_username, a->result, "username");
-		copy_string(s->me_name, sizeof s->me_name, a->result, "first_name");
-		s->me_known = true;
-		tele_log(TELE_INFO, "bot", tele_str("id", s->me_id), tele_str("username", s->me_username));
-		return;
-	}
-	s->me_due = now + (a->verdict == TELE_TG_TOKEN ? token_every_s : seen_every_s);
-	tele_log(TELE_ERROR, "getme_failed", tele_str("error", a->words),
-	    tele_str("todo", a->verdict == TELE_TG_TOKEN ? "the token is wrong: set bot_token" : "trying again by itself"));
-}
-
-static void ask_me(struct sender *s, double now)
-{
-	if (s->me_known || s->me_asked || now < s->me_due || s->stopping)
-		return;
-	s->me_due = now + seen_every_s;
-	s->me_asked = tele_telegram_call(s->telegram, "getMe", "{}", &me_tag) == TELE_OK;
-}
-
-static void on_webhook_info(struct sender *s, const struct tele_answer *a, double now)
-{
-	s->webhook_asked = false;
-	if (a->verdict == TELE_TG_OK)
-		note_webhook(s, a);
-	else
-		s->webhook_due = now + seen_every_s;
-}
-
-/* The pages show the webhook's health, and have no token to ask for it. */
-static void ask_webhook(struct sender *s, double now)
-{
-	if (!s->epoch || s->webhook_asked || now < s->webhook_due || s->stopping)
-		return;
-	s->webhook_due = now + webhook_every_s;
-	s->webhook_asked = tele_telegram_call(s->telegram, "getWebhookInfo", "{}", &webhook_tag) == TELE_OK;
 }
 
 static void on_lead(struct sender *s, const PGresult *res)
@@ -490,6 +463,25 @@ static void on_fetched(struct sender *s, const PGresult *res)
 	}
 }
 
+static void on_transfer(struct sender *s, const PGresult *res)
+{
+	struct lane *lane = NULL;
+
+	s->again = true;
+	switch (transfers_answer(s->transfers, res, &lane)) {
+	case TELE_EMPTY:
+		lane->busy = lane->abandoned = false;
+		lane_pop(s->lanes, lane);
+		break;
+	case TELE_NOTFOUND:
+		lane->busy = false;
+		give_up_first(s, lane, "the file it would send is gone");
+		break;
+	default:
+		break;
+	}
+}
+
 /* Parts are stored: their lanes may go on with the next. */
 static void on_settled(struct sender *s, const PGresult *res)
 {
@@ -512,12 +504,17 @@ static void on_settled(struct sender *s, const PGresult *res)
 
 static void on_seen(struct sender *s, const PGresult *res)
 {
-	s->me_stored = true;
+	s->bot.stored = true;
 }
 
 static void on_webhook_stored(struct sender *s, const PGresult *res)
 {
 	/* What came meanwhile is stored with the next. */
+}
+
+static void on_certificate_stored(struct sender *s, const PGresult *res)
+{
+	/* The next comes in an hour. */
 }
 
 static void on_metrics(struct sender *s, const PGresult *res)
@@ -526,8 +523,9 @@ static void on_metrics(struct sender *s, const PGresult *res)
 		tele_metrics_stored(s->metrics);
 }
 
-static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched,
-    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored, [METRICS] = on_metrics};
+static void (*const answers[])(struct sender *s, const PGresult *res) = {[LEAD] = on_lead, [TAKE_ROWS] = on_rows, [FETCH] = on_fetched, [TRANSFER] = on_transfer,
+    [SETTLE] = on_settled, [SEEN] = on_seen, [WEBHOOK] = on_webhook_stored,
+    [CERTIFICATE] = on_certificate_stored, [METRICS] = on_metrics};
 
 static enum tele_err send_settlements(struct sender *s)
 {
@@ -557,20 +555,10 @@ static enum tele_err send_take(struct sender *s)
 	return rc;
 }
 
-static enum tele_err send_webhook(struct sender *s)
-{
-	enum tele_err rc = tele_db_send(s->db, TELE_STMT_BOT_WEBHOOK, (const char *[]){s->webhook});
-
-	/* Asked again in a minute: no need to keep it. */
-	free(s->webhook);
-	s->webhook = NULL;
-	return rc;
-}
-
 /* Nothing is under way, nothing is to be stored. */
 static bool is_idle(const struct sender *s)
 {
-	return !tele_telegram_active(s->telegram) && !s->settling.n && !s->under_way.n;
+	return tele_telegram_active(s->telegram) == bot_asks(&s->bot) && !s->settling.n && !s->under_way.n && !transfers_any(s->transfers);
 }
 
 static enum tele_err send_metrics(struct sender *s)
@@ -586,18 +574,22 @@ static enum op choose(struct sender *s, double now)
 {
 	if (s->under_way.n || s->settling.n)
 		return SETTLE;
+	if (s->epoch && transfers_want(s->transfers))
+		return TRANSFER;
 	if (s->stopping)
 		return is_idle(s) && !s->told_all ? METRICS : NONE;
 	if (!tele_metrics_wait_ms(s->metrics))
 		return METRICS;
-	if (s->me_known && !s->me_stored)
+	if (s->bot.known && !s->bot.stored)
 		return SEEN;
 	if (!s->epoch)
-		return tele_telegram_active(s->telegram) == s->me_asked + s->webhook_asked && now >= s->lead_due ? LEAD : NONE;
+		return tele_telegram_active(s->telegram) == bot_asks(&s->bot) && now >= s->lead_due ? LEAD : NONE;
 	if (first_fetching(s))
 		return FETCH;
-	if (s->webhook)
+	if (s->bot.webhook)
 		return WEBHOOK;
+	if (s->bot.certificate)
+		return CERTIFICATE;
 	return s->look && lanes_rows(s->lanes) < ROWS_MOST ? TAKE_ROWS : NONE;
 }
 
@@ -610,12 +602,16 @@ static enum tele_err send_op(struct sender *s)
 		return send_take(s);
 	case FETCH:
 		return tele_outbox_fetch(s->db, s->epoch, first_fetching(s)->first);
+	case TRANSFER:
+		return transfers_send(s->transfers, s->db, s->epoch);
 	case WEBHOOK:
-		return send_webhook(s);
+		return bot_send_webhook(&s->bot, s->db);
+	case CERTIFICATE:
+		return bot_send_certificate(&s->bot, s->db);
 	case SETTLE:
 		return send_settlements(s);
 	case SEEN:
-		return tele_db_send(s->db, TELE_STMT_BOT_SEEN, (const char *[]){s->me_id, s->me_username, s->me_name});
+		return bot_send_seen(&s->bot, s->db);
 	case METRICS:
 		return send_metrics(s);
 	case NONE:
@@ -634,6 +630,7 @@ static void on_connection_lost(struct sender *s)
 	for (struct lane *lane = lanes_first(s->lanes); lane; lane = lane->newer)
 		if (lane->fetching)
 			lane->busy = lane->fetching = false;
+	transfers_abort(s->transfers);
 	lanes_abandon(s->lanes);
 }
 
@@ -655,7 +652,9 @@ static void settle_op(struct sender *s)
 		return;
 	if (rc == TELE_OK) {
 		answers[s->op](s, res);
-	} else if (rc != TELE_RETRY) {
+	} else if (rc == TELE_RETRY) {
+		transfers_again(s->transfers);
+	} else {
 		tele_log(TELE_ERROR, "statement_failed", tele_int("op", s->op), tele_str("error", tele_db_error(s->db)));
 		if (s->op != METRICS || !tele_db_ready(s->db))
 			start_over(s);
@@ -693,21 +692,29 @@ static void count_error(struct sender *s, const struct tele_answer *a)
 	tele_metric_add(s->metrics, TELE_METRIC_ERRORS, code, NULL, 1);
 }
 
+static void on_download(struct sender *s, const struct tele_answer *a, double now)
+{
+	struct lane *lane = transfers_lane(s->transfers, a->tag);
+
+	if (!transfers_downloaded(s->transfers, a))
+		on_answer(s, lane, a, now);
+}
+
 static void drive_telegram(struct sender *s, double now)
 {
 	struct tele_answer a;
 
 	while (tele_telegram_next(s->telegram, &a) == TELE_OK) {
 		count_error(s, &a);
-		if (a.tag == &me_tag)
-			on_me(s, &a, now);
-		else if (a.tag == &webhook_tag)
-			on_webhook_info(s, &a, now);
+		if (bot_answer(&s->bot, &a, now))
+			continue;
+		if (transfers_lane(s->transfers, a.tag))
+			on_download(s, &a, now);
 		else
 			on_answer(s, a.tag, &a, now);
 	}
-	ask_me(s, now);
-	ask_webhook(s, now);
+	if (!s->stopping)
+		bot_ask(&s->bot, s->telegram, s->epoch != 0, now);
 }
 
 static void set_rates(struct sender *s)
@@ -733,8 +740,8 @@ static void reload(struct sender *s)
 		tele_log(TELE_ERROR, "no_memory", tele_str("todo", "send HUP again; the former token is used"));
 	tele_conf_release(s->conf);
 	*s->conf = fresh;
-	s->me_known = s->me_stored = false;
-	s->me_due = s->hold_all = 0;
+	s->bot.known = s->bot.stored = false;
+	s->bot.me_due = s->hold_all = 0;
 	lanes_set_rates(s->lanes, s->conf, now_s());
 	set_rates(s);
 }
@@ -837,8 +844,8 @@ static int watch_signals(void)
 int send_loop(struct tele_conf *conf)
 {
 	static const enum tele_stmt stmts[] = {TELE_STMT_SENDER_LEAD, TELE_STMT_OUTBOX_TAKE, TELE_STMT_OUTBOX_TEXT,
-	    TELE_STMT_OUTBOX_FILE, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN, TELE_STMT_BOT_WEBHOOK,
-	    TELE_STMT_METRIC_ADD};
+	    TELE_STMT_OUTBOX_FILE, TELE_STMT_FILE_PUT, TELE_STMT_FILE_END, TELE_STMT_FILE_PART, TELE_STMT_OUTBOX_SETTLE, TELE_STMT_BOT_SEEN,
+	    TELE_STMT_BOT_WEBHOOK, TELE_STMT_BOT_CERTIFICATE, TELE_STMT_METRIC_ADD};
 	static const struct tele_db_use use = {"telesender", stmts, sizeof stmts / sizeof *stmts, channels};
 	struct sender s = {.conf = conf, .batch = 1};
 
@@ -847,21 +854,23 @@ int send_loop(struct tele_conf *conf)
 	s.metrics = tele_metrics_new("telesender", NULL);
 	s.db = tele_db_new(conf->database, &use);
 	s.telegram = tele_telegram_new(conf->api_base, conf->bot_token, FLIGHT_S);
+	s.transfers = s.telegram ? transfers_new(s.telegram) : NULL;
 	s.lanes = lanes_new(conf);
 	set_rates(&s);
-	if (s.signals < 0 || !s.db || !s.telegram || !s.lanes)
+	if (s.signals < 0 || !s.db || !s.telegram || !s.transfers || !s.lanes)
 		return EXIT_FAILURE;
 	tele_db_count(s.db, s.metrics);
 	tele_log(TELE_INFO, "started", tele_str("api_base", conf->api_base), tele_int("send_rate", conf->send_rate));
 	tele_notify_ready();
 	run(&s);
+	transfers_free(s.transfers);
 	tele_telegram_free(s.telegram);
 	tele_db_free(s.db);
 	tele_metrics_free(s.metrics);
 	lanes_free(s.lanes);
 	tele_settlements_release(&s.settling);
 	tele_settlements_release(&s.under_way);
-	free(s.webhook);
+	bot_release(&s.bot);
 	close(s.signals);
 	curl_global_cleanup();
 	tele_log(TELE_INFO, "stopped");

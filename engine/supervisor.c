@@ -6,11 +6,11 @@
 
 #include "engine/policy.h"
 #include "engine/program.h"
+#include "engine/work_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <limits.h>
 #include <poll.h>
@@ -42,7 +42,7 @@ struct supervision {
 	struct policy policy;
 	struct passwd *user; /* NULL: same user */
 	char program[PATH_MAX];
-	char directory[PATH_MAX];
+	struct work_dir dir;
 	pid_t pid;
 	int signals;         /* signalfd: CHLD, TERM */
 	bool ending;         /* TERM was sent */
@@ -86,12 +86,23 @@ static enum tele_err find_user(struct supervision *s)
 
 static enum tele_err make_directory(struct supervision *s, const struct tele_conf *conf)
 {
-	snprintf(s->directory, sizeof s->directory, "%s/%lld", conf->work_dir, (long long)s->job->head.task);
-	if (mkdir(s->directory, 0700) && errno != EEXIST)
-		return cannot(s, "cannot make %s: %s", s->directory, strerror(errno));
-	if (s->user && lchown(s->directory, s->user->pw_uid, s->user->pw_gid))
-		return cannot(s, "cannot give %s away: %s", s->directory, strerror(errno));
-	return TELE_OK;
+	const struct supervisor_job *job = s->job;
+	struct tele_buf why = {0};
+	enum tele_err rc = work_dir_make(&s->dir, conf->work_dir, job->head.task, s->user ? s->user->pw_uid : geteuid(),
+	    s->user ? s->user->pw_gid : getegid(), &why);
+
+	for (uint32_t i = 0; i < job->head.files && rc == TELE_OK; i++)
+		rc = work_dir_put(&s->dir, job->names[2 * i], job->names[2 * i + 1], job->files[i], &why);
+	for (uint32_t i = 0; i < job->head.files; i++)
+		close(job->files[i]);
+	if (rc == TELE_OK && job->head.kind == RUN_PROGRAM && conf->results_files > 0)
+		rc = work_dir_open_results(&s->dir, &why);
+	if (rc == TELE_OK)
+		rc = work_dir_give_away(&s->dir, &why);
+	if (rc != TELE_OK)
+		cannot(s, "%s", tele_buf_text(&why));
+	tele_buf_release(&why);
+	return rc;
 }
 
 static enum tele_err find_program(struct supervision *s, const struct tele_conf *conf, struct tele_buf *why)
@@ -128,15 +139,18 @@ static enum tele_err prepare(struct supervision *s, const struct tele_conf *conf
 /* A clean environment: what the engine says of the task, and where the command finds itself. */
 static void complete_environment(const struct supervision *s)
 {
-	static char home[PATH_MAX + 8], user[80];
+	static char home[PATH_MAX + 8], user[80], results[PATH_MAX + 32];
 	char **e = s->job->envp + s->job->head.envc;
 
-	snprintf(home, sizeof home, "HOME=%s", s->directory);
+	snprintf(home, sizeof home, "HOME=%s", s->dir.path);
+	snprintf(results, sizeof results, "TELEOPS_RESULTS=%s/results", s->dir.path);
 	snprintf(user, sizeof user, "USER=%s", s->user ? s->user->pw_name : s->policy.user);
 	*e++ = (char *)(uintptr_t) "PATH=/usr/local/bin:/usr/bin:/bin";
 	*e++ = (char *)(uintptr_t) "LANG=C.UTF-8";
 	*e++ = home;
 	*e++ = user;
+	if (s->dir.results >= 0)
+		*e++ = results;
 	*e = NULL;
 }
 
@@ -191,7 +205,7 @@ static const char *become_command(const struct supervision *s, int *pipe_fd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0);
-	if (chdir(s->directory))
+	if (chdir(s->dir.path))
 		return "cannot enter its directory";
 	close_range(s->job->secret < 0 ? 3 : 4, ~0U, CLOSE_RANGE_CLOEXEC);
 	execve(s->program, s->job->argv, s->job->envp);
@@ -387,16 +401,6 @@ static void wait_for_end(struct supervision *s)
 	}
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	/* What cannot be removed stays; the next entry may still go. */
-	remove(path);
-	return 0;
-}
-
 static void block_signals(struct supervision *s)
 {
 	sigset_t set;
@@ -411,7 +415,7 @@ static void block_signals(struct supervision *s)
 
 int supervise(const struct tele_conf *conf, const struct supervisor_job *job)
 {
-	struct supervision s = {.job = job, .report = {.exit_status = -1, .signal = -1}};
+	struct supervision s = {.job = job, .dir = {.fd = -1, .results = -1}, .report = {.exit_status = -1, .signal = -1}};
 
 	prctl(PR_SET_NAME, "teleops-superv");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -420,9 +424,9 @@ int supervise(const struct tele_conf *conf, const struct supervisor_job *job)
 		complete_environment(&s);
 		if (start(&s) == TELE_OK)
 			wait_for_end(&s);
+		s.report.left_out = work_dir_send_results(&s.dir, conf, job->control);
 	}
-	if (*s.directory)
-		nftw(s.directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	work_dir_remove(&s.dir);
 	close(job->output);
 	return send(job->control, &s.report, sizeof s.report, MSG_NOSIGNAL) == sizeof s.report ? 0 : 1;
 }

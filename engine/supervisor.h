@@ -10,6 +10,8 @@ struct supervisor_job {
 	char **argv; /* argv[0] is the program's name, NULL at the end */
 	char **envp; /* NULL at the end, room for what the supervisor adds */
 	int output, control;
+	const int *files; /* head.files of them */
+	char **names;     /* of each its parameter and name */
 	int secret; /* becomes the command's descriptor 3; -1: none */
 };
 

@@ -61,6 +61,19 @@ static bool become(const char *name)
 	return true;
 }
 
+/* Where files wait for the command that they are for; the engine's own. */
+static bool make_spool(const struct tele_conf *conf)
+{
+	struct passwd *user = geteuid() == 0 ? getpwnam(conf->engine_user) : NULL;
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/spool", conf->work_dir);
+	if ((!mkdir(path, 0700) || errno == EEXIST) && (!user || !lchown(path, user->pw_uid, user->pw_gid)))
+		return true;
+	tele_log(TELE_ERROR, "no_spool", tele_str("directory", path), tele_str("error", strerror(errno)), tele_str("todo", "make work_dir"));
+	return false;
+}
+
 static int run(struct tele_conf *conf)
 {
 	int lock, runner;
@@ -78,7 +91,7 @@ static int run(struct tele_conf *conf)
 	else
 		chmod(conf->work_dir, 0711);
 	lock = take_lock(conf);
-	if (lock < 0)
+	if (lock < 0 || !make_spool(conf))
 		return EXIT_FAILURE;
 	if (runner_start(conf, lock, &runner) != TELE_OK) {
 		tele_log(TELE_ERROR, "no_runner", tele_str("error", strerror(errno)));

@@ -88,10 +88,11 @@ static enum tele_err mask_line(const struct tele_command *command, const struct 
 	return rc;
 }
 
-static enum tele_err decide_run(const struct tele_command *command, const struct tele_cmdline *line, struct tele_decision *d)
+static enum tele_err decide_run(const struct tele_command *command, const struct tele_update *u, const struct tele_cmdline *line,
+    struct tele_decision *d)
 {
 	struct tele_buf args = {0}, complaint = {0};
-	enum tele_err rc = tele_cmdline_arguments(command, line->rest, &args, &complaint);
+	enum tele_err rc = tele_cmdline_arguments_with(command, line->rest, &u->document, &args, &complaint);
 
 	d->command_id = command->id;
 	d->action = rc == TELE_OK ? "run" : rc == TELE_EMPTY ? "ask" : "invalid";
@@ -137,7 +138,7 @@ static enum tele_err decide_command(const struct tele_catalogue *c, const struct
 	}
 	command = tele_catalogue_find(c, line->name);
 	if (command && command->enabled)
-		return decide_run(command, line, d) == TELE_OK ? mask_line(command, u, line, d) : TELE_NOMEM;
+		return decide_run(command, u, line, d) == TELE_OK ? mask_line(command, u, line, d) : TELE_NOMEM;
 	/* In a group a plain /name may be meant for another bot. */
 	return private || *line->mention ? decide_unknown(c, line, d) : TELE_OK;
 }
@@ -153,7 +154,7 @@ static enum tele_err decide_message(const struct tele_catalogue *c, const struct
 		return decide_command(c, u, &line, d);
 	d->action = strcmp(u->chat_type, "private") ? "chatter" : "text";
 	/* It may be the answer to a question, which only the database knows. */
-	return set(&d->line, "") ? TELE_OK : TELE_NOMEM;
+	return set(&d->line, "") && set(&d->extra, *u->text ? "" : "file") ? TELE_OK : TELE_NOMEM;
 }
 
 enum tele_err tele_admit_decide(const struct tele_catalogue *c, const struct tele_update *u, struct tele_decision *d)
@@ -192,11 +193,12 @@ static const struct tele_parameter *find_parameter(const struct tele_command *co
 	return NULL;
 }
 
-static enum tele_err check_answer(const struct tele_command *c, const struct tele_parameter *p, const char *value, struct tele_decision *d)
+static enum tele_err check_answer(const struct tele_command *c, const struct tele_parameter *p, const struct tele_update *u, struct tele_decision *d)
 {
 	struct tele_buf complaint = {0};
 	struct json_object *read = NULL;
-	enum tele_err rc = tele_parameter_read(c, p, value, &read, &complaint);
+	bool typed = !*u->document.file_id || (u->document.answered && !tele_parameter_is_file(p));
+	enum tele_err rc = typed ? tele_parameter_read(c, p, u->text, &read, &complaint) : tele_parameter_take(p, &u->document, &read, &complaint);
 
 	if (rc == TELE_OK) {
 		d->action = "answer";
@@ -266,7 +268,7 @@ enum tele_err tele_admit_answer(struct tele_db *db, const struct tele_catalogue 
 		p = find_parameter(command, PQgetvalue(res, 0, 1));
 	}
 	PQclear(res);
-	return p ? check_answer(command, p, u->text, d) : rc;
+	return p ? check_answer(command, p, u, d) : rc;
 }
 
 static const struct {

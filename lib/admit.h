@@ -15,7 +15,7 @@ struct tele_decision {
 	char *args;           /* run, ask: JSON object, values as of tele_parameter_read; "" else. This and the following are owned */
 	char *line;           /* command line as typed, secrets masked; callback: what is wrong with the command line of its button */
 	char *reply;          /* invalid, badanswer: the complaint; unknown: the name that was asked for; callback: its data */
-	char *extra;          /* unknown: near names; a built-in: the word after it; answer: the value, as JSON; callback: its id; mychat: status; migrate: new id */
+	char *extra;          /* unknown: near names; text, chatter: "file" for a document alone; a built-in: the word after it; answer: the value, as JSON; callback: its id; mychat: status; migrate: new id */
 	long long version;    /* of the catalogue it was decided with */
 };
 

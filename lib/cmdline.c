@@ -63,6 +63,7 @@ static const char *read_word(const char *s, struct tele_buf *word)
 struct reading {
 	const struct tele_command *command;
 	char **values;
+	const struct tele_attachment *document; /* that came along; NULL: none */
 	struct tele_buf *complaint;
 	struct tele_buf *shown; /* the line as it may be kept; NULL: not wanted */
 	bool has_secrets;       /* no word is repeated then: it may be a secret in the wrong place */
@@ -90,14 +91,19 @@ static size_t next_free(const struct reading *r)
 {
 	size_t i = 0;
 
-	while (i < r->command->nparameters && r->values[i])
+	/* A file has no place among words. */
+	while (i < r->command->nparameters && (r->values[i] || tele_parameter_is_file(&r->command->parameters[i])))
 		i++;
 	return i;
 }
 
 static bool takes_rest(const struct reading *r, size_t i)
 {
-	return i + 1 == r->command->nparameters && !strcmp(r->command->parameters[i].type, "text");
+	size_t last = r->command->nparameters;
+
+	while (last && tele_parameter_is_file(&r->command->parameters[last - 1]))
+		last--;
+	return i + 1 == last && !strcmp(r->command->parameters[i].type, "text");
 }
 
 /* Bytes of what stands before = where a name may stand; 0: no = follows it. */
@@ -214,6 +220,36 @@ static bool read_line(struct reading *r, const char *rest)
 	return s != NULL;
 }
 
+/* TELE_EMPTY: no document is left for it. */
+static enum tele_err take_document(struct reading *r, const struct tele_parameter *p, struct json_object *args)
+{
+	const struct tele_attachment *document = r->document;
+	struct json_object *read = NULL;
+	enum tele_err rc;
+
+	if (!document || !tele_parameter_is_file(p))
+		return TELE_EMPTY;
+	r->document = NULL;
+	rc = tele_parameter_take(p, document, &read, r->complaint);
+	if (rc == TELE_OK)
+		json_object_object_add(args, p->name, read);
+	return rc;
+}
+
+/* What is not typed: TELE_OK without it, TELE_INVALID with a complaint when it must be given. */
+static enum tele_err check_missing(struct reading *r, const struct tele_parameter *p)
+{
+	if (!p->required)
+		return TELE_OK;
+	if (r->command->interactive) {
+		r->missing = true;
+		return TELE_OK;
+	}
+	tele_buf_printf(r->complaint, "%s is missing%s", p->name,
+	    tele_parameter_is_file(p) ? ": send the command as the caption of a document, or as a reply to one." : ".");
+	return TELE_INVALID;
+}
+
 static enum tele_err check_values(struct reading *r, struct json_object *args)
 {
 	enum tele_err rc = TELE_OK;
@@ -223,26 +259,33 @@ static enum tele_err check_values(struct reading *r, struct json_object *args)
 		const char *value = r->values[i] && (*r->values[i] || !p->required) ? r->values[i] : p->default_value;
 		struct json_object *read = NULL;
 
-		if (!value && p->required && r->command->interactive) {
-			r->missing = true;
+		if (!value) {
+			rc = take_document(r, p, args);
+			if (rc == TELE_EMPTY)
+				rc = check_missing(r, p);
 			continue;
 		}
-		if (!value && p->required) {
-			tele_buf_printf(r->complaint, "%s is missing.", p->name);
-			return TELE_INVALID;
-		}
-		if (!value)
-			continue;
 		rc = tele_parameter_read(r->command, p, value, &read, r->complaint);
 		if (rc == TELE_OK)
 			json_object_object_add(args, p->name, read);
+	}
+	/* One that hangs on an answered message need not be meant. */
+	if (rc == TELE_OK && r->document && !r->document->answered) {
+		tele_buf_str(r->complaint, "It takes no file, but one came.");
+		rc = TELE_INVALID;
 	}
 	return rc;
 }
 
 enum tele_err tele_cmdline_arguments(const struct tele_command *command, const char *rest, struct tele_buf *args, struct tele_buf *complaint)
 {
-	struct reading r = {.command = command, .complaint = complaint};
+	return tele_cmdline_arguments_with(command, rest, NULL, args, complaint);
+}
+
+enum tele_err tele_cmdline_arguments_with(const struct tele_command *command, const char *rest, const struct tele_attachment *document,
+    struct tele_buf *args, struct tele_buf *complaint)
+{
+	struct reading r = {.command = command, .document = document && *document->file_id ? document : NULL, .complaint = complaint};
 	struct json_object *object = json_object_new_object();
 	enum tele_err rc = object ? start_reading(&r) : TELE_NOMEM;
 

@@ -2,6 +2,7 @@
 #define TELE_CMDLINE_H
 
 #include "lib/catalogue.h"
+#include "lib/update.h"
 
 /* What a person types after the slash. */
 struct tele_cmdline {
@@ -21,6 +22,10 @@ enum tele_err tele_cmdline_split(const char *text, struct tele_cmdline *line) TE
  */
 enum tele_err tele_cmdline_arguments(const struct tele_command *command, const char *rest, struct tele_buf *args,
     struct tele_buf *complaint) TELE_MUST;
+
+/* The same with a document that came along, for the first parameter of type file (as of tele_parameter_take); NULL, or without id: none. */
+enum tele_err tele_cmdline_arguments_with(const struct tele_command *command, const char *rest, const struct tele_attachment *document,
+    struct tele_buf *args, struct tele_buf *complaint) TELE_MUST;
 
 /*
  * The rest of a line as it may be kept and shown: each secret value masked, and all of it where it is not clear which word is one.

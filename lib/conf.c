@@ -45,6 +45,8 @@ static const struct setting settings[] = {
     {"call_program", STRING, AT(call_program), TELE_LIBEXECDIR "/telecall", 0, 0, "program that carries out sql and http commands"},
     {"run_dir", STRING, AT(run_dir), "/run/teleops", 0, 0, "lock files"},
     {"work_dir", STRING, AT(work_dir), TELE_LOCALSTATEDIR "/lib/teleops/work", 0, 0, "working directories of running commands"},
+    {"results_files", NUMBER, AT(results_files), "10", 0, 1000, "files that a command may leave in its results directory to be sent; 0: none"},
+    {"results_megabytes", NUMBER, AT(results_megabytes), "20", 1, 50, "how large each of them may be; Telegram takes no more than 50"},
     {"schema_dir", STRING, AT(schema_dir), TELE_DATADIR "/schema", 0, 0, "migrations that teleops migrate applies"},
     {"template_dir", STRING, AT(template_dir), TELE_DATADIR "/templates", 0, 0, "templates of pages"},
     {"queues", STRING, AT(queues), "default", 0, 0, "queues this engine serves, separated by commas"},

@@ -31,6 +31,7 @@ struct tele_conf {
 	char *call_program;   /* telecall, which carries those out */
 	char *run_dir;        /* lock files */
 	char *work_dir;       /* working directories of commands */
+	long results_files, results_megabytes; /* what a command may leave there to be sent: so many, each so large */
 	char *schema_dir;     /* migrations */
 	char *template_dir;   /* pages */
 	char *queues;         /* comma-separated */

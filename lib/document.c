@@ -30,6 +30,7 @@ struct key {
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
+enum { FILE_MOST = 20 * 1024 * 1024, FILES_MOST = 8 }; /* the former: core.telegram.org/bots/api#getfile */
 #define IDS 4503599627370495LL /* 52 bits (core.telegram.org/bots/api#user) */
 
 static const struct key organization_keys[] = {
@@ -108,11 +109,11 @@ static const struct key command_keys[] = {
 };
 static const struct key parameter_keys[] = {
     {"name", TEXT, true, 1, 32, LOWER DIGITS "_", "", "for name=value and {name}"},
-    {"type", TEXT, true, 1, 16, NULL, "", "text, integer, number, boolean, choice, duration, date, pattern or user"},
+    {"type", TEXT, true, 1, 16, NULL, "", "text, integer, number, boolean, choice, duration, date, pattern, user, target or file"},
     {"required", BOOLEAN, false, 0, 0, NULL, "false", "must be given"},
     {"default", SCALAR, false, 0, 0, NULL, "none", "used when it is not given"},
     {"minimum", LIMIT, false, 0, 0, NULL, "none", "least value, or length of a text: 5, \"90s\", \"today\""},
-    {"maximum", LIMIT, false, 0, 0, NULL, "none", "greatest value, or length of a text: 9, \"2d\", \"+30d\""},
+    {"maximum", LIMIT, false, 0, 0, NULL, "none", "greatest value, length of a text, or bytes of a file: 9, \"2d\", \"+30d\""},
     {"choices", TEXTS, false, 1, 200, NULL, "[]", "choice: the values"},
     {"choices_from", TEXT, false, 1, 32, NULL, "none", "choice: name of a command whose output lines are the values"},
     {"every_s", INTEGER, false, 5, 86400, NULL, "300", "choices_from: how old they may grow, in seconds"},
@@ -373,7 +374,9 @@ static void check_default(struct check *c, const char *path, struct json_object 
 
 	if (!json_object_object_get_ex(o, "default", &value))
 		return;
-	if (is_true(o, "required"))
+	if (!strcmp(p->type, "file"))
+		complain(c, path, "default", "a file cannot have one");
+	else if (is_true(o, "required"))
 		complain(c, path, "default", "a required parameter cannot have one");
 	else if (p->secret)
 		complain(c, path, "default", "a secret cannot have one: everybody could read it here");
@@ -400,6 +403,16 @@ static bool is_above(const struct tele_parameter *p, const char *least, const ch
 	return tele_decimal_is(least) && tele_decimal_is(most) && tele_decimal_compare(least, most) > 0;
 }
 
+/* Of a file: it has a greatest size alone. */
+static bool check_size(struct check *c, const char *path, struct json_object *v, const char *key)
+{
+	if (strcmp(key, "maximum"))
+		complain(c, path, key, "means nothing for type file");
+	else if (!json_object_is_type(v, json_type_int) || json_object_get_int64(v) < 1 || json_object_get_int64(v) > FILE_MOST)
+		complain(c, path, key, "must be a number of bytes from 1 to %d", FILE_MOST);
+	return false;
+}
+
 /* True: there is one, and it is good; as it is compared in out. */
 static bool check_limit(struct check *c, const char *path, struct json_object *o, const struct tele_parameter *p, const char *key,
     struct tele_buf *out)
@@ -410,6 +423,8 @@ static bool check_limit(struct check *c, const char *path, struct json_object *o
 	if (!json_object_object_get_ex(o, key, &v) || !has_type(v, LIMIT))
 		return false;
 	write_limit(p, json_object_get_string(v), out);
+	if (!strcmp(p->type, "file"))
+		return check_size(c, path, v, key);
 	if (!in_words && strcmp(p->type, "text") && strcmp(p->type, "integer") && strcmp(p->type, "number"))
 		complain(c, path, key, "means nothing for type %s", p->type);
 	else if (in_words != json_object_is_type(v, json_type_string))
@@ -460,22 +475,19 @@ static void check_own_keys(struct check *c, const char *path, const struct tele_
 
 static void check_parameter(struct check *c, const char *path, struct json_object *o, bool *optional_before)
 {
-	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", "duration", "date", "pattern", "user", "target", NULL};
-	static const char *const later[] = {"file", NULL};
+	static const char *const types[] = {"text", "integer", "number", "boolean", "choice", "duration", "date", "pattern", "user", "target", "file", NULL};
 	bool required = is_true(o, "required"), known = false;
 	struct tele_parameter p;
 
 	read_parameter(o, &p);
 	for (size_t i = 0; types[i]; i++)
 		known |= !strcmp(types[i], p.type);
-	for (size_t i = 0; later[i]; i++)
-		if (!strcmp(later[i], p.type))
-			complain(c, path, "type", "%s is not available yet", p.type);
 	if (!known && *p.type)
-		complain(c, path, "type", "must be one of text, integer, number, boolean, choice, duration, date, pattern, user, target");
-	if (required && *optional_before)
+		complain(c, path, "type", "must be one of text, integer, number, boolean, choice, duration, date, pattern, user, target, file");
+	/* A file has no place among the words of a line. */
+	if (required && *optional_before && strcmp(p.type, "file"))
 		complain(c, path, "required", "a required parameter cannot come after one that may be left out");
-	*optional_before |= !required;
+	*optional_before |= !required && strcmp(p.type, "file");
 	if (known) {
 		check_own_keys(c, path, &p);
 		check_range(c, path, o, &p);
@@ -679,6 +691,20 @@ static void check_descriptions(struct check *c, const char *path, struct json_ob
 	}
 }
 
+/* Only a program can take a file. */
+static void check_files(struct check *c, const char *path, struct json_object *o)
+{
+	struct json_object *parameters = list_of(o, "parameters");
+	size_t n = 0;
+
+	for (size_t i = 0; i < length_of(parameters); i++)
+		n += !strcmp(text_of(json_object_array_get_idx(parameters, i), "type"), "file");
+	if (n && *text_of(o, "kind") && strcmp(text_of(o, "kind"), "exec"))
+		complain(c, path, "parameters", "a file can only be given to a command of kind exec, not %s", text_of(o, "kind"));
+	if (n > FILES_MOST)
+		complain(c, path, "parameters", "a command can take %d files at most", FILES_MOST);
+}
+
 static void check_approvals(struct check *c, const char *path, struct json_object *o)
 {
 	struct json_object *n = NULL;
@@ -714,6 +740,7 @@ static void check_command(struct check *c, const char *path, struct json_object 
 	if (*name && (*name < 'a' || *name > 'z'))
 		complain(c, path, "name", "must begin with a letter");
 	check_kind(c, path, o);
+	check_files(c, path, o);
 	check_approvals(c, path, o);
 	if (!is_one_of(text_of(o, "answer"), places))
 		complain(c, path, "answer", "must be chat or private");

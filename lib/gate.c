@@ -5,16 +5,21 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum { ADMIT_MS = 10000, TRIES = 10, RETRY_NS = 2000000, IDLE_S = 5, CONNECT_MS = 1000 };
 
+/* How long those that wait are kept for others to join them: while no batch is under way, and while one is. */
+static const double gather_s = 0.0003, patience_s = 0.005;
+
 /* What was handed in together. Who waits is woken once, when nothing of it is left. */
 struct party {
 	size_t left;
-	pthread_cond_t answered;
+	struct party *next; /* of those to wake */
+	sem_t answered;
 };
 
 struct waiting {
@@ -39,6 +44,9 @@ struct tele_gate {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct waiting *first, **last;
+	size_t nwaiting;
+	size_t crowd;   /* how many were there when the last batch was done, with those in it */
+	double done_at; /* when that was */
 	struct tele_catalogue *catalogue; /* NULL until first loaded */
 	const struct tele_conf *conf;
 	struct tele_seal_key seal;
@@ -104,6 +112,7 @@ static void note_outcomes(const struct writer *w, struct waiting *const *batch, 
 	struct tele_metrics *m = w->gate->metrics;
 	double now = tele_metric_clock();
 
+	tele_log_hold();
 	tele_metric_observe(m, TELE_METRIC_BATCH, NULL, (double)n);
 	for (size_t i = 0; i < n; i++) {
 		const struct tele_admission *a = &w->list[i];
@@ -117,6 +126,7 @@ static void note_outcomes(const struct writer *w, struct waiting *const *batch, 
 		tele_metric_add(m, TELE_METRIC_UPDATES_ADMITTED, a->word, NULL, 1);
 		tele_metric_observe(m, TELE_METRIC_ADMISSION, NULL, took);
 	}
+	tele_log_let_go();
 }
 
 static unsigned whom_to_ring(const struct tele_admission *list, size_t n)
@@ -266,6 +276,7 @@ static void pick(struct writer *w)
 			continue;
 		}
 		*at = one->next;
+		g->nwaiting--;
 		w->batch[w->n++] = one;
 	}
 	while (*at)
@@ -274,14 +285,16 @@ static void pick(struct writer *w)
 	qsort(w->batch, w->n, sizeof *w->batch, by_update_id);
 }
 
-static void leave(struct party *p)
+static void leave(struct party *p, struct party **done)
 {
-	if (!--p->left)
-		pthread_cond_signal(&p->answered);
+	if (--p->left)
+		return;
+	p->next = *done;
+	*done = p;
 }
 
 /* What was handed in together with one that failed and still waits is not tried: it would overtake. */
-static void turn_away(struct tele_gate *g, struct party *p)
+static void turn_away(struct tele_gate *g, struct party *p, struct party **done)
 {
 	struct waiting **at = &g->first;
 
@@ -293,22 +306,72 @@ static void turn_away(struct tele_gate *g, struct party *p)
 			continue;
 		}
 		*at = one->next;
+		g->nwaiting--;
 		one->item->result = TELE_DB;
-		leave(p);
+		leave(p, done);
 	}
 	g->last = at;
 }
 
-static void let_go(struct writer *w)
+/* Who is to be woken. */
+static struct party *let_go(struct writer *w)
 {
+	struct party *done = NULL;
 	size_t n = w->n;
 
+	w->gate->crowd = n + w->gate->nwaiting;
+	w->gate->done_at = tele_metric_clock();
 	w->n = 0;
 	for (size_t i = 0; i < n; i++)
 		if (w->batch[i]->item->result != TELE_OK)
-			turn_away(w->gate, w->batch[i]->party);
+			turn_away(w->gate, w->batch[i]->party, &done);
 	for (size_t i = 0; i < n; i++)
-		leave(w->batch[i]->party);
+		leave(w->batch[i]->party, &done);
+	return done;
+}
+
+/* Without the lock, so that nobody wakes only to wait for it. A party is gone once it is woken. */
+static void wake(struct party *done)
+{
+	while (done) {
+		struct party *p = done;
+
+		done = p->next;
+		sem_post(&p->answered);
+	}
+}
+
+static size_t under_way(const struct tele_gate *g)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < g->nwriters; i++)
+		n += g->writers[i].n;
+	return n;
+}
+
+/*
+ * A batch costs as much by itself as ten of its updates. So a writer begins when most of those wait that were there lately, since
+ * whoever was answered sends the next at once; beside others it begins when it has twice their work. One who sends alone waits for nobody.
+ */
+static size_t worth(const struct tele_gate *g)
+{
+	size_t busy = under_way(g), most = (size_t)g->conf->batch;
+	size_t n = busy ? 2 * busy : g->crowd - g->crowd / 4;
+
+	return n > most ? most : n ? n : 1;
+}
+
+/* Seconds until a batch is begun with whatever waits; at most 0: now. */
+static double still_to_gather(const struct tele_gate *g)
+{
+	double since = g->first->arrived;
+
+	if (g->stopping || g->nwaiting >= worth(g))
+		return 0;
+	if (under_way(g))
+		return since + patience_s - tele_metric_clock();
+	return (since > g->done_at ? since : g->done_at) + gather_s - tele_metric_clock();
 }
 
 /* Connects before the first update comes, and again when the server went away meanwhile. */
@@ -320,14 +383,24 @@ static void keep_connected(struct writer *w)
 	(void)ignored;
 }
 
-/* Waits for work with the lock held, and sees to the connection when there is none for a while. */
-static void idle(struct writer *w)
+/* With the lock held; false: nobody called. */
+static bool wait_for_work(struct tele_gate *g, double seconds)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_S;
-	if (pthread_cond_timedwait(&w->gate->work, &w->gate->lock, &until) != ETIMEDOUT)
+	until.tv_nsec += (long)(seconds * 1e9) % 1000000000L;
+	until.tv_sec += (time_t)seconds + until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	return pthread_cond_timedwait(&g->work, &g->lock, &until) != ETIMEDOUT;
+}
+
+/* Waits for work with the lock held, and sees to the connection when there is none for a while. What waits now is all of chats under way. */
+static void idle(struct writer *w)
+{
+	bool some = w->gate->first;
+
+	if (wait_for_work(w->gate, some ? patience_s : IDLE_S) || some)
 		return;
 	pthread_mutex_unlock(&w->gate->lock);
 	keep_connected(w);
@@ -338,10 +411,17 @@ static void *write_loop(void *arg)
 {
 	struct writer *w = arg;
 	struct tele_gate *g = w->gate;
+	struct party *done;
+	double left;
 
 	keep_connected(w);
 	pthread_mutex_lock(&g->lock);
 	for (;;) {
+		left = g->first ? still_to_gather(g) : 0;
+		if (left > 0) {
+			wait_for_work(g, left);
+			continue;
+		}
 		pick(w);
 		if (!w->n) {
 			if (g->stopping && !g->first)
@@ -349,13 +429,16 @@ static void *write_loop(void *arg)
 			idle(w);
 			continue;
 		}
+		/* What is left may be another's to take, or has a clock to be watched. */
+		if (g->first)
+			pthread_cond_signal(&g->work);
 		pthread_mutex_unlock(&g->lock);
 		admit_all(w);
 		pthread_mutex_lock(&g->lock);
-		let_go(w);
-		/* Others may have waited for these chats. */
-		if (g->first)
-			pthread_cond_signal(&g->work);
+		done = let_go(w);
+		pthread_mutex_unlock(&g->lock);
+		wake(done);
+		pthread_mutex_lock(&g->lock);
 	}
 	pthread_cond_broadcast(&g->work);
 	pthread_mutex_unlock(&g->lock);
@@ -465,27 +548,35 @@ static void decide(struct tele_gate *g, struct waiting *list, size_t n)
 	tele_catalogue_drop(c);
 }
 
+/* The first that waits makes a writer look at the clock, and enough of them make it begin: between, nobody need wake. */
+static bool calls_a_writer(const struct tele_gate *g, size_t before)
+{
+	return !before || g->nwaiting >= worth(g);
+}
+
 /* Puts n at the end of the line and waits until all are done. */
 static void hand_in(struct tele_gate *g, struct waiting *list, struct tele_gate_item *items, size_t n)
 {
-	struct party party = {.left = n, .answered = PTHREAD_COND_INITIALIZER};
+	struct party party = {.left = n};
 	double now = tele_metric_clock();
+	size_t before;
 
 	tele_metric_add(g->metrics, TELE_METRIC_UPDATES_RECEIVED, NULL, NULL, (double)n);
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct waiting){.item = &items[i], .party = &party, .arrived = now, .next = i + 1 < n ? &list[i + 1] : NULL};
 	decide(g, list, n);
+	sem_init(&party.answered, 0, 0);
 	pthread_mutex_lock(&g->lock);
 	*g->last = list;
 	g->last = &list[n - 1].next;
-	if (n > 1)
-		pthread_cond_broadcast(&g->work);
-	else
+	before = g->nwaiting;
+	g->nwaiting += n;
+	if (calls_a_writer(g, before))
 		pthread_cond_signal(&g->work);
-	while (party.left)
-		pthread_cond_wait(&party.answered, &g->lock);
 	pthread_mutex_unlock(&g->lock);
-	pthread_cond_destroy(&party.answered);
+	while (sem_wait(&party.answered))
+		; /* a signal */
+	sem_destroy(&party.answered);
 	for (size_t i = 0; i < n; i++)
 		tele_decision_release(&list[i].decision);
 }

@@ -2,6 +2,7 @@
 
 #include "lib/buf.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const char *program = "teleops";
 static enum tele_level threshold = TELE_INFO;
 static bool as_json;
+static _Thread_local struct tele_buf held; /* whole lines */
+static _Thread_local bool holding;
 
 struct tele_field tele_str(const char *key, const char *value)
 {
@@ -66,12 +69,13 @@ static bool has_control(const char *s)
 
 static void add_field(struct tele_buf *b, struct tele_field f)
 {
-	if (as_json)
-		tele_buf_printf(b, "%s\"%s\":", b->len > 1 ? "," : "", f.key);
-	else
-		tele_buf_printf(b, "%s%s=", b->len ? " " : "", f.key);
+	if (b->len > as_json)
+		tele_buf_char(b, as_json ? ',' : ' ');
+	tele_buf_str(b, as_json ? "\"" : "");
+	tele_buf_str(b, f.key);
+	tele_buf_str(b, as_json ? "\":" : "=");
 	if (!f.str)
-		tele_buf_printf(b, "%lld", f.num);
+		tele_buf_int(b, f.num);
 	else if (as_json || !*f.str || strpbrk(f.str, " \"=\\") || has_control(f.str))
 		add_quoted(b, f.str);
 	else
@@ -90,6 +94,40 @@ static void add_time(struct tele_buf *b)
 	n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
 	add_field(b, tele_str("ts", text));
+}
+
+/* One write for whole lines, so that lines of threads do not mix; there is nowhere to tell that it failed. */
+static void write_out(const struct tele_buf *b)
+{
+	ssize_t ignored = b->failed || !b->len ? 0 : write(STDERR_FILENO, b->data, b->len);
+
+	(void)ignored;
+}
+
+void tele_log_hold(void)
+{
+	holding = true;
+}
+
+void tele_log_let_go(void)
+{
+	write_out(&held);
+	tele_buf_release(&held);
+	holding = false;
+}
+
+static void put(const struct tele_buf *line)
+{
+	if (!holding || line->failed) {
+		write_out(line);
+		return;
+	}
+	/* What is longer a pipe takes in parts. */
+	if (held.len + line->len > PIPE_BUF) {
+		write_out(&held);
+		tele_buf_reset(&held);
+	}
+	tele_buf_add(&held, line->data, line->len);
 }
 
 void tele_log_write(enum tele_level level, const char *event, ...)
@@ -111,10 +149,6 @@ void tele_log_write(enum tele_level level, const char *event, ...)
 		add_field(&b, f);
 	va_end(ap);
 	tele_buf_str(&b, as_json ? "}\n" : "\n");
-	/* One write a line, so that lines of threads do not mix; there is nowhere to tell that it failed. */
-	if (!b.failed) {
-		ssize_t ignored = write(STDERR_FILENO, b.data, b.len);
-		(void)ignored;
-	}
+	put(&b);
 	tele_buf_release(&b);
 }

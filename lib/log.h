@@ -22,6 +22,10 @@ struct tele_field tele_end(void);
 void tele_log_init(const char *prog, const char *level, const char *format);
 void tele_log_write(enum tele_level level, const char *event, ...);
 
+/* Between the two, this thread's lines are kept and written together: for what has many to write at once. */
+void tele_log_hold(void);
+void tele_log_let_go(void);
+
 #define tele_log(level, ...) tele_log_write(level, __VA_ARGS__, tele_end())
 
 #endif

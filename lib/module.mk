@@ -8,6 +8,7 @@ libteleops_a_SOURCES = \
 	lib/notify.c lib/notify.h \
 	lib/start.c lib/start.h \
 	lib/text.c lib/text.h \
+	lib/filename.c lib/filename.h \
 	lib/json.c lib/json.h \
 	lib/mustache.c lib/mustache.h \
 	lib/render.c lib/render.h \
@@ -38,4 +39,5 @@ libteleops_a_SOURCES = \
 	lib/document.c lib/document.h \
 	lib/task.c lib/task.h \
 	lib/outbox.c lib/outbox.h \
+	lib/certificate.c lib/certificate.h \
 	lib/telegram.c lib/telegram.h

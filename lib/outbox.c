@@ -108,6 +108,12 @@ static enum tele_err read_file(const PGresult *res, struct tele_outbox_row *row)
 {
 	unsigned char *bytes;
 
+	row->file_id = tele_db_int(res, 0, 2);
+	if (row->file_id) {
+		row->file_name = strdup(PQgetvalue(res, 0, 0));
+		row->file_size = (size_t)tele_db_int(res, 0, 3);
+		return row->file_name ? TELE_OK : TELE_NOMEM;
+	}
 	bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 1), &row->file_size);
 	row->file = bytes ? malloc(row->file_size + 1) : NULL;
 	row->file_name = row->file ? strdup(PQgetvalue(res, 0, 0)) : NULL;

@@ -36,6 +36,7 @@ struct tele_outbox_row {
 	char *file_name;   /* its document, once tele_outbox_read_file has it; NULL: not yet */
 	unsigned char *file;
 	size_t file_size;
+	long long file_id; /* its document is a file in parts, of file_size bytes; 0: it is all in file */
 };
 
 enum tele_err tele_outbox_take(struct tele_db *db, long long epoch, struct tele_array *busy, int limit) TELE_MUST;

@@ -1,6 +1,7 @@
 #include "lib/parameter.h"
 
 #include "lib/decimal.h"
+#include "lib/filename.h"
 #include "lib/seal.h"
 
 #include <ctype.h>
@@ -278,6 +279,15 @@ static enum tele_err check_target(const struct tele_parameter *p, const char *va
 	return TELE_INVALID;
 }
 
+/* A file is never typed. */
+static enum tele_err check_file(const struct tele_parameter *p, const char *value, struct tele_buf *out)
+{
+	(void)p;
+	(void)value;
+	tele_buf_str(out, "a file: send the command as the caption of a document, or as a reply to one");
+	return TELE_INVALID;
+}
+
 static const struct {
 	const char *type;
 	enum tele_err (*check)(const struct tele_parameter *p, const char *value, struct tele_buf *out);
@@ -286,7 +296,7 @@ static const struct {
     {"text", check_text, NULL},     {"integer", check_integer, NULL},   {"number", check_number, NULL},
     {"boolean", check_boolean, NULL}, {"choice", check_choice, NULL},   {"duration", check_duration, NULL},
     {"date", check_date, "date"},   {"pattern", check_pattern, NULL},   {"user", check_user, "user"},
-    {"target", check_target, "target"},
+    {"target", check_target, "target"}, {"file", check_file, NULL},
 };
 
 enum { TYPES = sizeof types / sizeof *types };
@@ -308,6 +318,11 @@ enum tele_err tele_parameter_check(const struct tele_parameter *p, const char *v
 		return types[i].check(p, value, out);
 	tele_buf_printf(out, "a value of type %s, which this version does not know", p->type);
 	return TELE_INVALID;
+}
+
+bool tele_parameter_is_file(const struct tele_parameter *p)
+{
+	return !strcmp(p->type, "file");
 }
 
 static struct json_object *wrap(const char *key, const char *text)
@@ -334,6 +349,27 @@ static enum tele_err seal(const struct tele_command *c, const struct tele_parame
 		*out = wrap("sealed", tele_buf_text(&sealed));
 	tele_buf_release(&sealed);
 	return rc;
+}
+
+enum tele_err tele_parameter_take(const struct tele_parameter *p, const struct tele_attachment *document, struct json_object **out,
+    struct tele_buf *complaint)
+{
+	struct tele_buf name = {0};
+	struct json_object *o;
+
+	if (!tele_parameter_is_file(p)) {
+		tele_buf_printf(complaint, "%s is no file: send its value as a text.", p->name);
+		return TELE_INVALID;
+	}
+	tele_filename_clean(&name, document->name);
+	o = name.failed ? NULL : wrap("document", document->file_id);
+	if (o) {
+		json_object_object_add(o, "name", json_object_new_string(tele_buf_text(&name)));
+		json_object_object_add(o, "size", json_object_new_int64(document->size));
+	}
+	tele_buf_release(&name);
+	*out = o;
+	return o ? TELE_OK : TELE_NOMEM;
 }
 
 enum tele_err tele_parameter_read(const struct tele_command *c, const struct tele_parameter *p, const char *value, struct json_object **out,

@@ -2,6 +2,7 @@
 #define TELE_PARAMETER_H
 
 #include "lib/catalogue.h"
+#include "lib/update.h"
 
 struct json_object;
 
@@ -19,6 +20,14 @@ enum tele_err tele_parameter_check(const struct tele_parameter *p, const char *v
  */
 enum tele_err tele_parameter_read(const struct tele_command *c, const struct tele_parameter *p, const char *value, struct json_object **out,
     struct tele_buf *complaint) TELE_MUST;
+
+/*
+ * The same for a document that was sent: {"document": Telegram's id of it, "name": …, "size": …}, which the sender fetches once the
+ * command may run. The name is one that can stand in a directory.
+ */
+enum tele_err tele_parameter_take(const struct tele_parameter *p, const struct tele_attachment *document, struct json_object **out,
+    struct tele_buf *complaint) TELE_MUST;
+bool tele_parameter_is_file(const struct tele_parameter *p);
 
 /* How much of a wrong value is shown, in bytes: whole characters only. */
 int tele_parameter_shown(const char *value);

@@ -1,12 +1,14 @@
 #include "lib/task.h"
 
 #include "lib/array.h"
+#include "lib/filename.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum column {
 	WHAT, TASK_ID, ATTEMPT, KIND, COMMAND, PROGRAM, ARGV, TEMPLATE, ARGS, TIMEOUT_S, GRACE_S, OUTPUT_LIMIT, IDEMPOTENT, LOGGED, LONG_RUNNING, LINE, LOGIN, PERSON,
@@ -87,10 +89,33 @@ static char *copy(const PGresult *res, int row, int column)
 	return strdup(PQgetvalue(res, row, column));
 }
 
-/* Secrets are kept apart, so that nothing which fills in a template can meet one. */
+static const char *text_of(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
+}
+
+static enum tele_err read_file(struct json_object *value, const char *parameter, struct tele_task *t)
+{
+	struct tele_task_file *more = realloc(t->files, (t->nfiles + 1) * sizeof *more), *f;
+	struct tele_buf name = {0};
+
+	if (!more)
+		return TELE_NOMEM;
+	t->files = more;
+	f = &more[t->nfiles++];
+	/* It was cleaned when it came; it becomes part of a path here. */
+	tele_filename_clean(&name, text_of(value, "name"));
+	*f = (struct tele_task_file){.id = strtoll(text_of(value, "file"), NULL, 10), .parameter = strdup(parameter), .name = tele_buf_detach(&name), .fd = -1};
+	return f->parameter && f->name ? TELE_OK : TELE_NOMEM;
+}
+
+/* Secrets are kept apart, so that nothing which fills in a template can meet one; files, until there is a path to them. */
 static enum tele_err read_args(const char *text, struct tele_task *t)
 {
 	struct json_object *all = json_tokener_parse(text), *sealed;
+	enum tele_err rc = TELE_OK;
 
 	t->args = json_object_new_object();
 	t->sealed = json_object_new_object();
@@ -104,9 +129,11 @@ static enum tele_err read_args(const char *text, struct tele_task *t)
 			json_object_object_add(t->args, name, json_object_get(value));
 		else if (json_object_object_get_ex(value, "sealed", &sealed))
 			json_object_object_add(t->sealed, name, json_object_get(sealed));
+		else if (json_object_object_get_ex(value, "file", NULL) && rc == TELE_OK)
+			rc = read_file(value, name, t);
 	}
 	json_object_put(all);
-	return TELE_OK;
+	return rc;
 }
 
 static enum tele_err read_claim(const PGresult *res, int row, struct tele_task *t)
@@ -191,6 +218,13 @@ void tele_task_release(struct tele_task *t)
 	json_object_put(t->args);
 	json_object_put(t->sealed);
 	json_object_put(t->call);
+	for (size_t i = 0; i < t->nfiles; i++) {
+		free(t->files[i].parameter);
+		free(t->files[i].name);
+		if (t->files[i].fd >= 0)
+			close(t->files[i].fd);
+	}
+	free(t->files);
 	memset(t, 0, sizeof *t);
 }
 

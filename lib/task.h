@@ -8,6 +8,15 @@
 
 struct json_object;
 
+/* A file among the arguments of a task: the engine fetches it before the task runs. */
+struct tele_task_file {
+	long long id;
+	char *parameter, *name;
+	int fd;        /* what there is of it, in a file without a name; -1: nothing yet */
+	int parts;     /* so many are there */
+	bool complete;
+};
+
 /* A task that this engine has claimed: what engine_step() says of it. Owned strings; tele_task_release frees. */
 struct tele_task {
 	long long id;
@@ -17,6 +26,8 @@ struct tele_task {
 	size_t nargv;
 	struct json_object *args;   /* texts by parameter name */
 	struct json_object *sealed; /* secret ones, as tele_seal made them; see engine/secrets.h */
+	struct tele_task_file *files;
+	size_t nfiles;
 	struct json_object *call;   /* sql, http: what is asked, as command_call() has it; NULL for others */
 	int timeout_s, grace_s;
 	long output_limit; /* bytes */

@@ -34,6 +34,7 @@ struct tele_answer {
 	long long migrate_to;
 	long long message_id;  /* of the message sent or edited; 0: none */
 	struct json_object *result; /* owned by the telegram object, until the next call of it; NULL: none */
+	long long expires;     /* of the certificate that was looked at, seconds since 1970; 0: not told */
 	long long server_time; /* its clock, seconds since 1970, from the answer's head; 0: not told */
 	const char *words;     /* Telegram's, or libcurl's; never holds the token; valid as result */
 };
@@ -50,13 +51,24 @@ enum tele_err tele_telegram_call(struct tele_telegram *t, const char *method, co
 /* The same with a time limit of its own: for getUpdates, which the server answers when it likes. */
 enum tele_err tele_telegram_call_within(struct tele_telegram *t, const char *method, const char *json, long timeout_s, void *tag) TELE_MUST;
 
-/* A file that goes along with a call. All of it is copied. */
+/*
+ * Bytes on their way, called from within tele_telegram_wait and tele_telegram_resume. take: n bytes came. give: up to room bytes are
+ * wanted, *n of them there are. TELE_RETRY: not now, the request waits for tele_telegram_resume. Anything else ends it.
+ */
+typedef enum tele_err tele_telegram_take(const char *bytes, size_t n, void *arg);
+typedef enum tele_err tele_telegram_give(char *to, size_t room, size_t *n, void *arg);
+
+/* A file that goes along with a call. All of it is copied, but what give brings. */
 struct tele_telegram_file {
 	const char *field; /* the parameter it is, as document */
 	const char *name;  /* file name, without a path */
 	const char *type;  /* as text/plain; charset=utf-8 */
 	const void *bytes;
 	size_t size;
+	/* brings size bytes instead of bytes, a few at a time; from_start: again from the first on */
+	tele_telegram_give *give;
+	void (*from_start)(void *arg);
+	void *arg;
 };
 
 /*
@@ -65,6 +77,23 @@ struct tele_telegram_file {
  */
 enum tele_err tele_telegram_upload(struct tele_telegram *t, const char *method, struct json_object *params,
     const struct tele_telegram_file *file, void *tag) TELE_MUST;
+
+/*
+ * Starts to download what getFile calls file_path (core.telegram.org/bots/api#file), of most bytes at most, into take. The answer has
+ * a verdict and words alone; TELE_TG_REFUSED also where take ended it.
+ */
+enum tele_err tele_telegram_download(struct tele_telegram *t, const char *path, long long most, tele_telegram_take *take, void *arg,
+    void *tag) TELE_MUST;
+/* What waits for it goes on. */
+void tele_telegram_resume(struct tele_telegram *t, const void *tag);
+/* Ends one request under way, now; it gets no answer. */
+void tele_telegram_cancel(struct tele_telegram *t, const void *tag);
+
+/*
+ * Starts to look at the certificate that an address, ours, serves: a TLS handshake, and nothing is asked. Whose it is and whether it is
+ * good is not judged: the verdict is TELE_TG_OK with expires, or TELE_TG_AWAY with words.
+ */
+enum tele_err tele_telegram_look(struct tele_telegram *t, const char *url, void *tag) TELE_MUST;
 
 /* Ends all requests under way, now; none of them gets an answer. Whether Telegram acted on them nobody knows. */
 void tele_telegram_abort(struct tele_telegram *t);

@@ -86,6 +86,19 @@ static void read_place(struct tele_update *u, struct json_object *message)
 		u->thread_id = 0;
 }
 
+/* Its own, or else that of the message it answers. */
+static void read_document(struct tele_update *u, struct json_object *message)
+{
+	struct json_object *own = member(message, "document", json_type_object), *document = own;
+
+	if (!own)
+		document = member(member(message, "reply_to_message", json_type_object), "document", json_type_object);
+	u->document.file_id = string(u, document, "file_id");
+	u->document.name = string(u, document, "file_name");
+	u->document.size = number(document, "file_size");
+	u->document.answered = !own;
+}
+
 static void read_message(struct tele_update *u, struct json_object *message)
 {
 	read_place(u, message);
@@ -95,12 +108,13 @@ static void read_message(struct tele_update *u, struct json_object *message)
 	u->text = string(u, message, "text");
 	if (!*u->text)
 		u->text = string(u, message, "caption");
+	read_document(u, message);
 	u->forwarded = member(message, "forward_origin", json_type_object) || member(message, "forward_date", json_type_int) ||
 	    member(message, "via_bot", json_type_object);
 	u->migrated_to = number(message, "migrate_to_chat_id");
 	if (u->migrated_to)
 		u->kind = TELE_UPDATE_MIGRATED;
-	else if (*u->text)
+	else if (*u->text || (*u->document.file_id && !u->document.answered))
 		u->kind = TELE_UPDATE_MESSAGE;
 }
 
@@ -143,6 +157,7 @@ enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t 
 	memset(u, 0, sizeof *u);
 	u->username = u->first_name = u->last_name = u->language = u->chat_type = u->chat_title = "";
 	u->text = u->callback_id = u->callback_data = u->member_status = "";
+	u->document.file_id = u->document.name = "";
 	if (!json)
 		return TELE_INVALID;
 	u->json = json;
@@ -167,7 +182,7 @@ enum tele_err tele_update_parse(struct tele_update *u, const char *body, size_t 
 /* In messages wherever they stand: replies and quotes hold others. What the fields may be called grows with Telegram. */
 static bool holds_words(const char *key)
 {
-	static const char *const keys[] = {"text", "caption", "data", "query", "url", NULL};
+	static const char *const keys[] = {"text", "caption", "data", "query", "url", "file_name", NULL};
 
 	for (int i = 0; keys[i]; i++)
 		if (!strcmp(keys[i], key))

@@ -7,10 +7,18 @@
 
 struct json_object;
 
+/* A document that came with a message, or that the message answers. */
+struct tele_attachment {
+	const char *file_id; /* "": none */
+	const char *name;    /* as its sender called it; "" when not told */
+	long long size;      /* 0: not told */
+	bool answered;       /* it hangs on the message that this one answers */
+};
+
 /* What an update is to us; everything Telegram may send beyond that is TELE_UPDATE_OTHER. */
 enum tele_update_kind {
 	TELE_UPDATE_OTHER,
-	TELE_UPDATE_MESSAGE,  /* a new message with a text or caption, in a private chat, group or supergroup */
+	TELE_UPDATE_MESSAGE,  /* a new message with a text, caption or document, in a private chat, group or supergroup */
 	TELE_UPDATE_CALLBACK, /* a pressed button */
 	TELE_UPDATE_MEMBER,   /* the bot's own membership changed */
 	TELE_UPDATE_MIGRATED  /* the group became a supergroup */
@@ -30,7 +38,8 @@ struct tele_update {
 	long long thread_id; /* 0: none, or the General topic */
 	long long message_id;
 	bool forwarded;          /* or sent through another bot: somebody else's words */
-	const char *text;        /* text or caption */
+	const char *text;        /* text or caption; "" for a document alone */
+	struct tele_attachment document;
 	const char *callback_id; /* TELE_UPDATE_CALLBACK */
 	const char *callback_data;
 	const char *member_status; /* TELE_UPDATE_MEMBER: the bot's new status */

@@ -28,6 +28,8 @@ dist_schematelemanager_DATA = \
 	schema/telemanager/0023-kinds.sql \
 	schema/telemanager/0024-groups.sql \
 	schema/telemanager/0025-targets.sql \
+	schema/telemanager/0026-files.sql \
+	schema/telemanager/0027-heads.sql \
 	schema/telemanager/texts.sql \
 	schema/telemanager/plans.sql \
 	schema/telemanager/grants.sql
@@ -41,6 +43,7 @@ dist_schemafunctions_DATA = \
 	schema/telemanager/functions/cron.sql \
 	schema/telemanager/functions/doctor.sql \
 	schema/telemanager/functions/engine.sql \
+	schema/telemanager/functions/files.sql \
 	schema/telemanager/functions/health.sql \
 	schema/telemanager/functions/hook.sql \
 	schema/telemanager/functions/janitor.sql \

@@ -32,6 +32,7 @@ UNIT_TESTS = \
 	tests/unit/test_telegram \
 	tests/unit/test_template \
 	tests/unit/test_text \
+	tests/unit/test_filename \
 	tests/unit/test_update \
 	tests/unit/test_lane \
 	tests/unit/test_rate \
@@ -39,7 +40,7 @@ UNIT_TESTS = \
 	tests/unit/test_secrets
 check_PROGRAMS += $(UNIT_TESTS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) -lm
+UNIT_LDADD = libteleops.a $(CMOCKA_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(JSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS) $(OATH_LIBS) $(OPENSSL_LIBS) -lm
 
 tests_unit_test_alert_SOURCES = tests/unit/test_alert.c
 tests_unit_test_alert_CFLAGS = $(UNIT_CFLAGS)
@@ -132,6 +133,9 @@ tests_unit_test_telegram_LDADD = $(UNIT_LDADD)
 tests_unit_test_template_SOURCES = tests/unit/test_template.c
 tests_unit_test_template_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_template_LDADD = $(UNIT_LDADD)
+tests_unit_test_filename_SOURCES = tests/unit/test_filename.c
+tests_unit_test_filename_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_filename_LDADD = $(UNIT_LDADD)
 tests_unit_test_text_SOURCES = tests/unit/test_text.c
 tests_unit_test_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_text_LDADD = $(UNIT_LDADD)
@@ -152,4 +156,4 @@ tests_unit_test_secrets_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secrets_LDADD = $(UNIT_LDADD)
 endif
 
-EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/sql tests/pgtap tests/integration tests/browser tests/install tests/upgrade
+EXTRA_DIST += tests/unit/mustache-spec tests/pytest.ini tests/support tests/bench tests/simulator tests/cli tests/docs tests/sql tests/pgtap tests/integration tests/browser tests/install tests/containers tests/upgrade

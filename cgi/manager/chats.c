@@ -7,6 +7,7 @@ const struct family chats = {
     .path = "/chats",
     .area = "chats",
     .name = "chats/chat",
+    .kind = "chat",
     .list = TELE_STMT_MANAGER_CHATS,
     .get = TELE_STMT_MANAGER_CHAT,
     .act = TELE_STMT_MANAGER_CHAT_ACT,

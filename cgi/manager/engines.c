@@ -7,6 +7,7 @@ const struct family engines = {
     .path = "/engines",
     .area = "engines",
     .name = "engines/engine",
+    .kind = "engine",
     .list = TELE_STMT_MANAGER_ENGINES,
     .get = TELE_STMT_MANAGER_ENGINE,
     .act = TELE_STMT_MANAGER_ENGINE_ACT,

@@ -1,6 +1,7 @@
 #include "cgi/manager/tasks.h"
 
 #include "cgi/manager/export.h"
+#include "lib/log.h"
 
 static const char *const filters[] = {"number", "state", "person", "command", "chat", "engine", "since", "date", NULL};
 static const char *const actions[] = {"cancel", "again", NULL};
@@ -86,4 +87,46 @@ enum tele_err tasks_export(struct visit *v)
 	    "claimed_at", "started_at", "finished_at", "sent_at", "exit_status", "term_signal", "reason", NULL};
 
 	return export_list(v, &tasks, TELE_STMT_MANAGER_TASK_EXPORT, columns, "tasks");
+}
+
+/* Sends the text of this part and those after it; puts it. */
+static enum tele_err send_output(struct visit *v, struct json_object *input, struct json_object *part)
+{
+	enum tele_err rc = TELE_OK;
+
+	while (rc == TELE_OK) {
+		struct json_object *text = page_get(part, "text"), *next = json_object_get(page_get(part, "next"));
+
+		page_send(v, json_object_get_string(text), (size_t)json_object_get_string_len(text));
+		json_object_put(part);
+		if (!next)
+			return TELE_OK;
+		page_set(input, "after", next);
+		part = NULL;
+		rc = page_ask(v, TELE_STMT_MANAGER_TASK_OUTPUT, input, &part);
+	}
+	return rc;
+}
+
+/* A part at a time: neither the whole nor a second copy is ever held here. */
+enum tele_err tasks_output(struct visit *v)
+{
+	struct json_object *input = json_object_new_object(), *part = NULL;
+	enum tele_err rc;
+
+	page_set_text(input, "id", v->id);
+	rc = page_ask(v, TELE_STMT_MANAGER_TASK_OUTPUT, input, &part);
+	if (rc == TELE_OK) {
+		page_stream(v, "text/plain; charset=utf-8", page_text(part, "name"));
+		rc = send_output(v, input, part);
+		if (rc != TELE_OK) {
+			static const char incomplete[] = "\nINCOMPLETE\n";
+
+			tele_log(TELE_ERROR, "export_incomplete", tele_str("path", v->in.path), tele_str("error", tele_err_name(rc)));
+			page_send(v, incomplete, sizeof incomplete - 1);
+			rc = TELE_OK;
+		}
+	}
+	json_object_put(input);
+	return rc;
 }

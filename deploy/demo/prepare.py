@@ -11,7 +11,7 @@ from layout import ROLES, SERVICE_USERS, Trouble
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Nothing here is a shell. What is in OWN is the demo's.
 PROGRAMS = ("echo", "sleep", "date", "df", "uptime", "false", "cat", "true", "seq")
-OWN = ("count", "mounts", "strength")
+OWN = ("count", "mounts", "strength", "tally")
 
 
 def run(*argv, **options):

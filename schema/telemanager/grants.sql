@@ -28,10 +28,10 @@ GRANT EXECUTE ON FUNCTION admit, update_reject, catalogue_head, catalogue, pendi
 
 -- TeleEngine.
 GRANT EXECUTE ON FUNCTION engine_start, engine_stop, engine_resume, engine_describe, engine_step, janitor, schedules_run, schedule_unchecked, schedule_checked,
-	catalogue TO teleops_engine;
+	catalogue, task_file, result_put TO teleops_engine;
 
 -- TeleSender.
-GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, bot_seen, bot_webhook TO teleops_sender;
+GRANT EXECUTE ON FUNCTION sender_lead, outbox_take, outbox_text, outbox_file, outbox_settle, file_put, file_end, file_part, bot_seen, bot_webhook, bot_certificate TO teleops_sender;
 
 -- TeleManager.
 GRANT EXECUTE ON FUNCTION health, metrics TO teleops_manager;

@@ -110,7 +110,7 @@ def test_of_a_plan_what_touches_the_table_is_shown():
 
 def test_it_lists_what_there_is_and_refuses_what_is_not():
     listed = bench("--list")
-    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == ["idle", "latency", "claim", "pages", "ingest", "drain", "pickup", "tasks", "startup", "growth", "profile"]
+    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == ["idle", "latency", "claim", "targets", "pages", "spent", "ingest", "drain", "pickup", "tasks", "startup", "growth", "profile"]
     refused = bench("quick", "speed")
     assert refused.returncode == 2 and "there is no measure speed" in refused.stderr
     unbuilt = bench("idle", TELEOPS_BUILD_DIR="/nonexistent")

@@ -24,7 +24,7 @@ EVERY = command(
     parameter("duration", name="g", minimum="90s", maximum="1h30m", default="5m"), parameter("date", name="h", minimum="today", maximum="+30d", default="Monday"),
     parameter("date", name="i", minimum="2026-01-01"), parameter("pattern", name="j", pattern="v\\d+[^\\s\"]*", default="v1"),
     parameter("user", name="k", default="oncall"), parameter("text", name="l", secret=True, help="the password"),
-    parameter("pattern", name="m", pattern="[0-9]{4}", secret=True))
+    parameter("pattern", name="m", pattern="[0-9]{4}", secret=True), parameter("file", name="n", maximum=1048576, help="a table"), parameter("file", name="o"))
 
 
 def test_every_type_goes_in_and_comes_out_again(teleops):
@@ -51,7 +51,10 @@ def test_every_type_goes_in_and_comes_out_again(teleops):
 
 @pytest.mark.parametrize("given, complaint", [
     (parameter("moon"), "parameters[0].type: must be one of text, integer, number, boolean, choice, duration, date, pattern, user"),
-    (parameter("file"), "parameters[0].type: file is not available yet"),
+    (parameter("file", default="x"), "parameters[0].default: a file cannot have one"),
+    (parameter("file", minimum=1), "parameters[0].minimum: means nothing for type file"),
+    (parameter("file", maximum=30000000), "parameters[0].maximum: must be a number of bytes from 1 to 20971520"),
+    (parameter("file", maximum="5M"), "parameters[0].maximum: must be a number of bytes"),
     (parameter("integer", minimum="5"), "minimum: must be a number for type integer"),
     (parameter("integer", minimum=10, maximum=9), "minimum: is above the maximum"),
     (parameter("number", minimum=0.30000000000000004, maximum=0.3), "minimum: is above the maximum"),

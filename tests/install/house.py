@@ -11,6 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
+TOKEN = "7000000001:install_test_token"
 CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 # What the tests need besides what the documentation says; the network is cut off inside, so all of it is there from the start.
 BESIDES = ["systemd", "systemd-sysv", "dbus", "iproute2", "spawn-fcgi", "python3", "python3-aiohttp", "curl", "procps"]
@@ -37,12 +38,13 @@ def codename():
 
 
 def build_tree(directory, packages):
-    """With TELEOPS_INSTALL_TREE a copy of one that is there, which saves minutes."""
-    ready = os.environ.get("TELEOPS_INSTALL_TREE")
-    if ready:
-        subprocess.run(["cp", "-a", ready, directory], check=True, timeout=600)
-    else:
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(sorted({*packages, *BESIDES})), codename(), directory], check=True, timeout=1800)
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=" + ",".join(sorted({*packages, *BESIDES})), codename(), directory],
+                   check=True, timeout=1800)
+
+
+def furnish(tree, directory):
+    """A copy of the Debian, with the sources in it."""
+    subprocess.run(["cp", "-a", "--reflink=auto", tree, directory], check=True, timeout=600)
     os.makedirs(os.path.join(directory, "root/teleops"), exist_ok=True)
     subprocess.run(["bash", "-c", '. "$1/deploy/packages.sh" && copy_tree "$1" "$2"', "copy", SOURCE, os.path.join(directory, "root/teleops")], check=True, timeout=300)
 
@@ -93,12 +95,12 @@ class Cgroups:
 
 
 class House:
-    def __init__(self, packages):
+    def __init__(self, debian):
         self.dir = tempfile.mkdtemp(prefix="tele-house.", dir="/var/tmp")
         self.tree = os.path.join(self.dir, "tree")
         self.outer = self.shell = self.simulator = None
         self.said = ""
-        build_tree(self.tree, packages)
+        furnish(debian, self.tree)
         self.cgroups = Cgroups()
         self.log = open(os.path.join(self.dir, "log"), "wb")
 
@@ -126,13 +128,15 @@ class House:
         return subprocess.run(self.inside("bash", "-c", command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env=CLEAN,
                               timeout=timeout, check=False)
 
-    def do(self, block, timeout=1800):
-        """A block of commands in the one shell, whose variables stay; the first that fails ends it, and the test."""
+    def do(self, block, typed="", timeout=1800):
+        """A block of commands in the one shell, whose variables stay; the first that fails ends it, and the test. typed: what they read."""
+        with open(os.path.join(self.tree, "root/typed"), "w", encoding="utf-8") as f:
+            f.write(typed)
         with open(os.path.join(self.tree, "root/block"), "w", encoding="utf-8") as f:
             f.write("set -e\n" + block)
         timer = threading.Timer(timeout, self.shell.kill)
         timer.start()
-        self.shell.stdin.write(". /root/block </dev/null; echo; echo @done@\n")
+        self.shell.stdin.write(". /root/block </root/typed; echo; echo @done@\n")
         self.shell.stdin.flush()
         out = ""
         for line in self.shell.stdout:

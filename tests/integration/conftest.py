@@ -5,7 +5,9 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from stack import Stack, stage_programs  # noqa: E402
+from stack import Stack, example, stage_programs  # noqa: E402
+
+kept = []  # the stack that tests share, once there is one
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +21,21 @@ def stage():
 def shared(stage):
     """One stack for all tests that leave it as they found it; the sender's rates are off."""
     s = Stack(stage, TELEOPS_SEND_RATE=0, TELEOPS_SEND_RATE_CHAT=0, TELEOPS_SEND_RATE_GROUP=0, TELEOPS_QUEUES="default,narrow")
+    names = [name for name, in s.sql("SELECT name FROM command")]
+    kept.append((s, names))
     yield s
+    kept.clear()
     s.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_found():
+    """What a file of tests declares goes with it: which file comes next is not always the same."""
+    yield
+    for s, names in kept:
+        s.calm()
+        s.sql("DELETE FROM command WHERE name <> ALL (%s)", (names,))
+        s.apply(example(s.marks, s.hosts))
 
 
 @pytest.fixture

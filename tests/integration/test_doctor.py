@@ -15,7 +15,7 @@ import pytest
 
 from stack import SOURCE, Stack
 
-DATABASE = {"schema", "grants", "durability", "replication", "transactions", "history", "updates", "database clock", "engines", "queues", "programs", "sender"}
+DATABASE = {"schema", "grants", "durability", "replication", "transactions", "history", "updates", "database clock", "engines", "queues", "programs", "hooks", "sender"}
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +299,35 @@ def test_programs(stack):
     stack.apply({"commands": [command]})
     broken(stack, "programs", "warn", "no engine of its queue has not-installed (/lacking)", "exec_dir")
     stack.apply({"commands": [{**command, "enabled": False}]})
+
+
+def test_hooks(stack):
+    assert Findings(stack)["hooks"][1] == "none"
+    stack.sql("INSERT INTO chat (chat_id, type, title) VALUES (-4711, 'group', 'Alerts') ON CONFLICT DO NOTHING")
+    stack.apply({"hooks": [{"name": "disks", "chat_id": -4711}]})
+    chat = "UPDATE chat SET allowed = true, blocked_at = NULL, title = 'Alerts' WHERE chat_id = -4711"
+    hook = "UPDATE hook SET token_hash = sha256('t'), token_at = now(); DELETE FROM hook_pace"
+    try:
+        broken(stack, "hooks", "warn", "disks (chat -4711): it has no address yet", "teleops hook renew")
+        stack.sql(hook)
+        assert Findings(stack)["hooks"] == ("ok", "1, each with an address and a chat that takes its alerts", "")
+        with undone(stack, "UPDATE chat SET allowed = false WHERE chat_id = -4711", chat):
+            broken(stack, "hooks", "FAIL", "disks (chat -4711): not allowed", "teleops chat allow")
+        with undone(stack, "UPDATE chat SET blocked_at = now() WHERE chat_id = -4711", chat):
+            broken(stack, "hooks", "FAIL", "closed to the bot", "let it in again")
+        with undone(stack, "UPDATE chat SET title = '' WHERE chat_id = -4711", chat):
+            broken(stack, "hooks", "warn", "heard nothing from there", "correct chat_id")
+        with undone(stack, "INSERT INTO outbox_dead (id, op, chat_id, text, reason, created_at) VALUES (99000001, 'live', -4711, 'x', 'Bad Request: chat not found', now())",
+                    "DELETE FROM outbox_dead"):
+            broken(stack, "hooks", "FAIL", "Telegram knows no such chat", "/id in the chat")
+        with undone(stack, "UPDATE hook SET token_at = now() - interval '8 days'", hook):
+            broken(stack, "hooks", "warn", "nothing has come", "see whether its sender has the address")
+            stack.sql("INSERT INTO hook_pace (hook_id) SELECT id FROM hook")
+            assert Findings(stack)["hooks"][0] == "ok"
+        with undone(stack, "UPDATE hook SET enabled = false, token_hash = NULL", "UPDATE hook SET enabled = true; " + hook):
+            assert Findings(stack)["hooks"][1] == "none", "who is off is not asked after"
+    finally:
+        stack.sql("DELETE FROM hook; DELETE FROM chat WHERE chat_id = -4711")
 
 
 def test_no_sender_active(stack):

@@ -84,3 +84,12 @@ def test_a_program_others_can_write_is_refused(stack):
         assert "loose" in ask(stack, "/loose") and "writ" in stack.sim.answers(4001)[-1]
     finally:
         os.unlink(path)
+
+
+def test_an_engine_rung_in_vain_still_hears_of_its_own_tasks(stack):
+    for _ in range(40):
+        stack.sql("NOTIFY task")
+    assert ask(stack, "/mark rung") == "rung"
+    for _ in range(3):
+        stack.sql("NOTIFY task")
+        assert ask(stack, "/mark again") == "again"

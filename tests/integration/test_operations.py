@@ -1,7 +1,10 @@
 """What the outbox can ask of Telegram beside a plain message."""
 import json
+import ssl
+import subprocess
 
 from test_chat import answer
+from test_doctor import set_webhook
 
 
 def put(stack, op, chat=None, text="", lane=True, params=None, key=None, **columns):
@@ -115,6 +118,27 @@ def test_the_webhooks_health_is_noted_and_renewed_when_asked(stack):
     put(stack, "webhook_info", lane=False, key="webhook_info")
     assert stack.settled() and stack.wait(lambda: stack.sql("SELECT webhook_at FROM bot_status") > before)
     assert stack.sql("SELECT webhook ->> 'url' LIKE '%%/webhook' FROM bot_status") == [(True,)]
+
+
+def test_the_certificate_of_the_webhooks_address_is_looked_at(stack):
+    seen = "SELECT certificate ->> 'url' = webhook ->> 'url', (certificate ->> 'expires')::bigint FROM bot_status WHERE certificate ? 'expires'"
+    assert stack.wait(lambda: stack.sql(seen), 30)
+    end = subprocess.run(["openssl", "x509", "-enddate", "-noout", "-in", stack.env["DEMO_CERT"]], stdout=subprocess.PIPE, check=True).stdout.decode()
+    assert stack.sql(seen) == [(True, int(ssl.cert_time_to_seconds(end.split("=")[1].strip())))]
+
+
+def test_an_address_that_serves_no_certificate_says_why(stack):
+    seen = "SELECT certificate ->> 'url', certificate ? 'error' FROM bot_status"
+    nowhere = "https://127.0.0.1:1/webhook"
+    try:
+        set_webhook(stack, nowhere)
+        put(stack, "webhook_info", lane=False, key="webhook_info")
+        assert stack.wait(lambda: stack.sql(seen) == [(nowhere, True)], 60), stack.sql(seen)
+        assert stack.settled()
+    finally:
+        assert stack.teleops("webhook", "set", "--certificate", stack.env["DEMO_CERT"]).returncode == 0
+        put(stack, "webhook_info", lane=False, key="webhook_info")
+        assert stack.wait(lambda: not stack.sql(seen)[0][1], 60), stack.sql(seen)
 
 
 def test_a_document_goes_without_entities_when_they_are_refused(stack):

@@ -44,6 +44,8 @@ def test_paused_engine_claims_nothing(stack, admin):
     page = admin.send(page.form(), one=f"resume:{key}")
     assert "may work again" in page.flash
     assert stack.wait(lambda: stack.marked() == ["paused"]) and stack.settled()
+    page = admin.get(f"/engines/{key}/history")
+    assert "resumed by" in page.main and "paused : false → true" in page.main and f"/engines/{key}/history" in admin.get(f"/engines/{key}").links(), page.main
     assert "were not paused" in admin.send(admin.send(admin.get("/engines").form("list"), action="resume", id=[str(key)]).form()).flash
 
 
@@ -118,6 +120,9 @@ def test_chat_is_not_allowed_and_allowed_again(stack, admin):
     say(stack, "/mark yes")
     assert stack.wait(lambda: stack.marked() == ["yes"]) and stack.settled()
     assert events(stack, "chat 4001")[-2:] == ["changed", "changed"]
+    page = admin.get("/chats/4001/history")
+    assert "allowed : false → true" in page.main and "allowed : true → false" in page.main and "/chats/4001/history" in admin.get("/chats/4001").links(), page.main
+    assert admin.get("/chats/12345/history").status == 404
 
 
 def test_new_groups_wait_until_somebody_decides(stack, admin):

@@ -183,6 +183,29 @@ def test_files(stack, admin):
     assert "/tasks/export?format=csv&state=bad" in admin.get("/tasks?state=bad").links()
 
 
+def test_the_whole_output_as_a_file(stack, admin):
+    number = ran(stack, "/echo hello")
+    page = admin.get(f"/tasks/{number}")
+    assert f"/tasks/{number}/output" in page.links()
+    page = admin.get(f"/tasks/{number}/output")
+    assert page.status == 200 and page.text.strip() == "hello" and page.headers["content-type"] == "text/plain; charset=utf-8"
+    assert page.headers["content-disposition"] == f'attachment; filename="task-{number}.txt"' and page.headers["x-content-type-options"] == "nosniff"
+    assert stack.count("audit_event", "action = 'exported' AND object = %s AND actor = 'manager'", (f"task {number}",)) == 1
+    # Many parts, cut between characters, whatever they are.
+    text = "".join(f"{n} ☂ grün <b>\n" for n in range(60000)) + "\U0001f600" * 200000
+    stack.sql("UPDATE task_output SET body = %s WHERE task_id = %s", (text, number))
+    assert admin.get(f"/tasks/{number}/output").text == text
+    for size in (262143, 262144, 262145, 524288):
+        stack.sql("UPDATE task_output SET body = repeat('ü', %s) WHERE task_id = %s", (size, number))
+        assert len(admin.get(f"/tasks/{number}/output").text) == size
+    stack.sql("INSERT INTO task_output (task_id, part, body) VALUES (%s, 3, 'the end')", (number,))
+    assert admin.get(f"/tasks/{number}/output").text == "ü" * 524288 + "the end"
+    stack.sql("DELETE FROM task_output WHERE task_id = %s", (number,))
+    page = admin.get(f"/tasks/{number}")
+    assert f"/tasks/{number}/output" not in page.links() and admin.get(f"/tasks/{number}/output").status == 404
+    assert admin.get("/tasks/x/output").status == 404 and admin.get("/tasks/999999999999/output").status == 404
+
+
 def test_who_may_only_look(stack, admin):
     number = ran(stack, "/echo looked at")
     stack.teleops("admin", "create", "t-looker", stdin=PASSWORD + "\n")
@@ -192,6 +215,7 @@ def test_who_may_only_look(stack, admin):
     page = b.get(f"/tasks/{number}")
     assert page.status == 200 and "looked at" in page.main and "/again" not in page.text and "/people/users" not in page.text
     assert 'name="id"' not in b.get("/tasks").text and b.get("/tasks/export?format=csv").status == 200
+    assert b.get(f"/tasks/{number}/output").text.strip() == "looked at"
 
 
 # -- the first page
@@ -220,6 +244,33 @@ def test_first_page_shows_only_what_one_may_see(stack, admin):
     page = b.get("/")
     assert page.status == 200 and not any(word in page.main for word in ("running", "Queues", "Engines", "strangers", "messages to send", "hour"))
     assert "Telegram" in page.main
+
+
+def test_first_page_tells_of_the_webhooks_certificate(stack, admin):
+    assert stack.wait(lambda: stack.sql("SELECT certificate ? 'expires' FROM bot_status") == [(True,)], 30)
+    assert re.search(r"certificate of this address is good for \d+ days, until 2", admin.get("/").main)
+    kept = stack.sql("SELECT certificate::text, webhook::text FROM bot_status")[0]
+    said = {"extract(epoch FROM now() + interval '5.5 days')::bigint": ("expires in 5 days", True), "extract(epoch FROM now())::bigint - 10": ("expired 2", True)}
+    try:
+        for end, (text, bad) in said.items():
+            stack.sql(f"UPDATE bot_status SET certificate = certificate || jsonb_build_object('expires', {end})")
+            page = admin.get("/")
+            assert text in page.main and ('<span class="state bad">exp' in page.text) == bad
+        stack.sql("UPDATE bot_status SET certificate = jsonb_build_object('url', webhook ->> 'url', 'error', 'Timeout was <reached>')")
+        assert "could not be looked at from where telesender runs: Timeout was <reached>" in admin.get("/").main
+        stack.sql("UPDATE bot_status SET certificate = certificate || '{\"url\": \"https://else.example.org/webhook\"}'")
+        assert "certificate" not in admin.get("/").main, "what was seen elsewhere says nothing of this one"
+
+        def told():
+            # The sender may ask Telegram at this very moment, and write what is true.
+            stack.sql("UPDATE bot_status SET webhook = webhook || jsonb_build_object('last_error_date', extract(epoch FROM now())::bigint - 60, "
+                      "'last_error_message', 'Connection refused', 'pending_update_count', 101)")
+            page = admin.get("/")
+            return "Connection refused" in page.main and '<span class="state bad">101 updates wait' in page.text
+
+        assert stack.wait(told)
+    finally:
+        stack.sql("UPDATE bot_status SET certificate = %s, webhook = %s", kept)
 
 
 def test_first_page_with_nothing(stack, admin):

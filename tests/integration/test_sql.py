@@ -58,6 +58,8 @@ COMMANDS = [
     {"name": "sqlnames", "statement": "SELECT customer, id FROM customer_order ORDER BY id", **SQL},
     {"name": "sqlof", "statement": "SELECT {customer}::text", "parameters": [{"name": "customer", "type": "choice", "choices_from": "sqlnames", "every_s": 5, "required": True}],
      **SQL},
+    {"name": "sqlheld", "statement": "INSERT INTO held (tag) VALUES ({tag})", "writes": True, "parameters": [text("tag", required=True)], **SQL, "grace_s": 30},
+    {"name": "sqlforced", "statement": "INSERT INTO held (tag) VALUES ({tag})", "writes": True, "parameters": [text("tag", required=True)], **SQL, "grace_s": 1},
     {"name": "sqlone", "statement": "SELECT pg_sleep(0.3)::text || {tag}", "parameters": [text("tag", required=True)], **SQL, "concurrency": 1},
 ]
 CONNECTIONS = {"away": "conninfo = host=/nonexistent dbname=teleapp\n", "open": "conninfo = dbname=teleapp\n", "web": "url = http://127.0.0.1:9\n",
@@ -244,8 +246,57 @@ def test_cancel_ends_it_on_both_sides(stack):
     assert stack.wait(lambda: in_database(stack, "pg_sleep($1)"), 20)
     number = stack.sql("SELECT id FROM task WHERE NOT internal")[0][0]
     stack.sim.say(4001, f"/cancel {number}")
-    assert stack.wait(lambda: any("cancelled by Ada" in a for a in stack.sim.answers(4001)), 20)
+    assert stack.wait(lambda: any("cancelled by Ada\nended before it was done; nothing was changed" in a for a in stack.sim.answers(4001)), 20)
     assert stack.wait(lambda: not in_database(stack, "pg_sleep($1)"), 20)
+
+
+@pytest.fixture
+def slow_commit(stack):
+    """A table whose COMMIT waits as long as somebody holds the lock."""
+    orders(stack, "CREATE TABLE held (tag text); GRANT INSERT ON held TO teleapp_writer; "
+                  "CREATE FUNCTION held_up() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$; "
+                  "CREATE CONSTRAINT TRIGGER held_up AFTER INSERT ON held DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION held_up()")
+    holder = psycopg2.connect(stack.env["TELEOPS_APP_DATABASE"])
+    holder.cursor().execute("SELECT pg_advisory_xact_lock(4711)")
+    yield holder
+    holder.close()
+    stack.calm()
+    orders(stack, "DROP TABLE held; DROP FUNCTION held_up()")
+
+
+def cancel_in_commit(stack, command):
+    """Its number, and it is told to end while it waits in COMMIT."""
+    stack.sim.say(4001, f"/{command} kept")
+    assert stack.wait(lambda: in_database(stack, "COMMIT"), 30)
+    number = stack.sql("SELECT id FROM task WHERE NOT internal")[0][0]
+    stack.sim.say(4001, f"/cancel {number}")
+    assert stack.wait(lambda: stack.count("task", "id = %s AND state = 'cancelling'", (number,)), 30)
+    return number
+
+
+def test_cancel_during_commit_that_comes_too_late(stack, slow_commit):
+    number = cancel_in_commit(stack, "sqlheld")
+    slow_commit.rollback()
+    assert stack.settled(60)
+    assert stack.sql("SELECT state FROM task_history WHERE id = %s", (number,)) == [("done",)] and orders(stack, "SELECT tag FROM held") == [("kept",)]
+    assert "INSERT: 1 row" in stack.sim.answers(4001)[-1] and not any("nothing" in a for a in stack.sim.answers(4001)[1:])
+
+
+def test_cancel_during_commit_by_force_does_not_say_that_nothing_is_left(stack, slow_commit):
+    number = cancel_in_commit(stack, "sqlforced")
+    assert stack.wait(lambda: stack.count("task_history", "id = %s AND state = 'cancelled'", (number,)), 60) and stack.settled(60)
+    said = stack.sim.answers(4001)[-1]
+    assert "cancelled by Ada; it may have been done all the same" in said and "nothing" not in said
+    slow_commit.rollback()
+    assert stack.wait(lambda: orders(stack, "SELECT tag FROM held") == [("kept",)], 30), "as the server did"
+
+
+def test_a_connection_that_breaks_during_commit(stack, slow_commit):  # pylint: disable=unused-argument
+    stack.sim.say(4001, "/sqlheld broken")
+    assert stack.wait(lambda: in_database(stack, "COMMIT"), 30)
+    stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'teleops task%%' AND query = 'COMMIT'", user="postgres")
+    assert stack.settled(60)
+    assert "it may have been committed" in stack.sim.answers(4001)[-1]
 
 
 def test_when_the_process_is_killed_the_server_stops_by_itself(stack):

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -20,7 +21,7 @@ TARGET = {"name": "on", "type": "target", "required": True}
 def spawn(stack, name, labels):
     env = {"TELEOPS_DATABASE": stack.env["TELEOPS_DATABASE"].replace("teleops_owner", "teleops_engine"), "TELEOPS_ENGINE_NAME": name, "TELEOPS_QUEUES": "aside",
            "TELEOPS_ENGINE_LABELS": labels, "TELEOPS_EXEC_DIR": stack.env["TELEOPS_EXEC_DIR"], "TELEOPS_RUN_DIR": os.path.join(stack.dir, "run"),
-           "TELEOPS_WORK_DIR": os.path.join(stack.dir, f"work-{name}"), "TELEOPS_CONFIG": "/dev/null", "PATH": "/usr/bin:/bin"}
+           "TELEOPS_WORK_DIR": os.path.join(stack.dir, f"work-{name}"), "TELEOPS_SECRET_KEY_FILE": stack.env["TELEOPS_SECRET_KEY_FILE"], "TELEOPS_CONFIG": "/dev/null", "PATH": "/usr/bin:/bin"}
     return subprocess.Popen([os.path.join(stack.dir, "app/usr/sbin/teleengine")], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -50,14 +51,18 @@ def fleet4(stack):
                                                                                       {"name": "ms", "type": "integer", "default": 0}], **EXEC},
         {"name": "fails", "args": ["exit", "3"], "parameters": [TARGET], "at_once": 1, "stop_after": 1, **EXEC},
         {"name": "slowly", "args": ["lines", "40", "100", "0"], "parameters": [TARGET], "at_once": 1, **EXEC},
+        {"name": "setall", "args": ["hex", "0"], "parameters": [TARGET, {"name": "password", "type": "text", "secret": True, "required": True}], **EXEC},
         {"name": "careful", "kind": "text", "template": "on {on}", "dangerous": True, "parameters": [TARGET]},
         {"name": "approved", "kind": "text", "template": "on {on}", "approvals": 1, "approvers": "judge", "parameters": [TARGET]},
         {"name": "alone", "kind": "text", "template": "on {on}", "answer": "private", "parameters": [TARGET]}],
         "chats": [{"chat_id": GROUP}],
-        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "slowly", "careful", "approved", "alone")),
+        "grants": [*({"role": "crew", "command": c} for c in ("where", "same", "fails", "slowly", "setall", "careful", "approved", "alone")),
                    {"role": "few", "command": "where", "constraints": {"on": ["env=staging"]}}]})
     with fleet(stack, {"web1": "env=staging,role=web", "web2": "env=staging,role=web", "web3": "env=prod,role=web", "db1": "env=prod"}) as engines:
         yield engines
+    # Other tests know the menus of theirs.
+    stack.calm()
+    stack.sql("DELETE FROM command WHERE name = ANY (%s)", (["where", "same", "fails", "slowly", "setall", "careful", "approved", "alone"],))
 
 
 def gathered(stack, who=4001, timeout=60):
@@ -117,7 +122,7 @@ def test_refusals(stack, fleet4):  # pylint: disable=redefined-outer-name,unused
 def test_it_stops_after_so_many_failures(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
     stack.sim.say(4001, "/fails *b?")
     text = gathered(stack)
-    assert "exit status 3" in text
+    assert "db1: failed, exit status 3" in text
     stack.sim.say(4001, "/fails web*")
     text = gathered(stack)
     assert text.count("exit status 3") == 1 and text.count("stopped after failures") == 2 and "0 done, 3 not" in text
@@ -183,6 +188,31 @@ def test_cancel_ends_all(stack, fleet4):  # pylint: disable=redefined-outer-name
     text = gathered(stack)
     assert "0 done, 3 not, 0 running" in text and text.count(": cancelled") == 3
     assert stack.sql("SELECT state FROM task_history WHERE parent_id IS NULL ORDER BY id DESC LIMIT 1") == [("cancelled",)]
+
+
+def test_a_secret_reaches_each_host_and_nothing_else(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
+    stack.sim.say(4001, "/setall web* correct-horse-9")
+    text = gathered(stack)
+    told = json.dumps({"password": "correct-horse-9"}, separators=(",", ":")).encode().hex()
+    assert "3 done" in text and told in text and "correct-horse" not in text
+    assert "•••" in text.splitlines()[0] and not any("correct-horse" in m.get("text", "") for m in stack.sim.messages(4001))
+    for table, column in (("task_history", "args::text || line"), ("audit_event", "detail::text"), ("outbox", "text")):
+        assert stack.count(table, f"{column} LIKE '%%correct-horse%%'") == 0, table
+
+
+def test_task_show_tells_of_the_task_and_of_its_parts(stack, fleet4):  # pylint: disable=redefined-outer-name,unused-argument
+    stack.sim.say(4001, "/fails env=staging")
+    gathered(stack)
+    parent, = stack.sql("SELECT max(id) FROM task_history WHERE parent_id IS NULL")[0]
+    told = json.loads(stack.teleops("task", "show", str(parent), "--json").stdout)
+    assert [(p["engine"], p["state"], p["how"]) for p in told["parts"]] == [("web1", "failed", "exit status 3"), ("web2", "cancelled", "stopped after failures")]
+    assert told["part of task"] is None and told["output"].startswith("web1:\n")
+    plain = stack.teleops("task", "show", str(parent)).stdout
+    assert "parts" in plain and "stopped after failures" in plain
+    part = json.loads(stack.teleops("task", "show", str(told["parts"][0]["task"]), "--json").stdout)
+    assert (part["part of task"], part["for engine"], part["exit status"], part["parts"]) == (parent, "web1", 3, None)
+    plain = stack.teleops("task", "show", str(part["task"])).stdout
+    assert re.search(rf"part of task\W+{parent}\n", plain) and re.search(r"for engine\W+web1\n", plain)
 
 
 def test_an_engine_that_dies_shows_as_such(stack, fleet4):  # pylint: disable=redefined-outer-name

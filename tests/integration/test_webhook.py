@@ -1,8 +1,10 @@
 """What comes in at the webhook: only Telegram, only updates, and nothing that hurts."""
 import json
 import socket
+import threading
 import time
 
+import psycopg2
 import pytest
 from stack import SECRET
 
@@ -127,6 +129,28 @@ def test_connections_that_ended_while_idle_cost_no_update(stack):
     stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'teleops_bot'", user="postgres")
     time.sleep(0.2)
     assert [stack.post({"update_id": stack.number()})[0] for _ in range(8)] == [200] * 8
+
+
+def test_a_batch_that_is_held_up_holds_up_nobody_else(stack):
+    """Updates are gathered while a batch is under way, but not for long."""
+    held, other = stack.number(), stack.number()
+    body = {"update_id": held, "message": stack.message(4001, "/whoami")}
+    lock = psycopg2.connect(stack.env["TELEOPS_DATABASE"])
+    sender = threading.Thread(target=stack.post, args=(body,))
+    try:
+        with lock.cursor() as cur:
+            cur.execute("SELECT FROM chat WHERE chat_id = 4001 FOR UPDATE")
+            assert cur.rowcount == 1
+        sender.start()
+        assert stack.wait(lambda: stack.count("pg_stat_activity", "usename = 'teleops_bot' AND wait_event_type = 'Lock'"), 10)
+        assert stack.post({"update_id": other, "message": stack.message(5001, "/mark beside")})[0] == 200
+        assert admitted(stack, other) and not admitted(stack, held)
+    finally:
+        lock.close()
+        sender.join()
+    # Had it been held up for too long, it would have been answered 503 and would come again.
+    assert stack.wait(lambda: stack.post(body)[0] == 200, 30)
+    assert admitted(stack, held) and stack.settled()
 
 
 def test_logs_hold_no_secret(stack):

@@ -16,6 +16,8 @@ INSERT INTO update_seen (update_id) VALUES (1);
 INSERT INTO update_rejected (update_id, reason) VALUES (1, 'why');
 INSERT INTO audit_seal (seq, first_id, last_id, ids, sha256, previous, from_xid, to_xid) VALUES (1, 1, 1, '{1}', '', '', '0', '1');
 INSERT INTO outbox_document (outbox_id, name, body) VALUES (1, 'f', '');
+INSERT INTO file (name, task_id, attempt, number) VALUES ('f', 1, 1, 1);
+INSERT INTO file_chunk (file_id, part, body) SELECT id, 0, 'x' FROM file;
 INSERT INTO person_pace (telegram_id) VALUES (4001);
 INSERT INTO approval (pending_id, user_id) SELECT id, pg_temp.user_id('bob') FROM pending;
 INSERT INTO menu (telegram_id, version, commands) VALUES (4001, 1, '[]');
@@ -157,6 +159,8 @@ INSERT INTO refusal (by, statement) VALUES
 	('command_parameter_choices_from_fkey', $$INSERT INTO command_parameter (command_id, position, name, type, choices_from) SELECT id, 9, 'x', 'choice', 'nowhere' FROM command$$),
 	('command_parameter_every_s_check', $$INSERT INTO command_parameter (command_id, position, name, type, every_s) SELECT id, 9, 'x', 'text', 1 FROM command$$),
 	('command_parameter_pattern', $$INSERT INTO command_parameter (command_id, position, name, type) SELECT id, 9, 'x', 'pattern' FROM command$$),
+	('command_parameter_file', $$INSERT INTO command_parameter (command_id, position, name, type, default_value) SELECT id, 9, 'x', 'file', 'd' FROM command$$),
+	('command_parameter_file', $$INSERT INTO command_parameter (command_id, position, name, type, maximum) SELECT id, 9, 'x', 'file', '5M' FROM command$$),
 	('command_parameter_secret', $$INSERT INTO command_parameter (command_id, position, name, type, secret, default_value) SELECT id, 9, 'x', 'text', true, 'd' FROM command$$),
 	('choice_list_pkey', $$INSERT INTO choice_list (command_id) SELECT command_id FROM choice_list$$),
 	('choice_list_command_id_fkey', $$INSERT INTO choice_list (command_id) VALUES (0)$$),
@@ -247,6 +251,20 @@ INSERT INTO refusal (by, statement) VALUES
 	('outbox_chat_id_seq_key', $$INSERT INTO outbox (op, chat_id, seq) VALUES ('send', 4001, 1)$$),
 	('outbox_coalesce', $$INSERT INTO outbox (op, coalesce_key) VALUES ('chat_action', 'k')$$),
 	('outbox_dead_pkey', $$INSERT INTO outbox_dead SELECT * FROM outbox_dead$$),
+	('outbox_document_file_id_fkey', $$UPDATE outbox_document SET file_id = 0$$),
+	('file_name_check', $$INSERT INTO file (name) VALUES ('../x')$$),
+	('file_name_check', $$INSERT INTO file (name) VALUES ('..')$$),
+	('file_name_check', $$INSERT INTO file (name) VALUES (E'a\nb')$$),
+	('file_name_check', $$INSERT INTO file (name) VALUES ('')$$),
+	('file_size_check', $$INSERT INTO file (name, size) VALUES ('f', -1)$$),
+	('file_of', $$INSERT INTO file (name, task_id) VALUES ('f', 1)$$),
+	('file_of', $$INSERT INTO file (name, task_id, attempt, number, pending_id) SELECT 'f', 2, 1, 1, id FROM pending$$),
+	('file_pending_id_fkey', $$INSERT INTO file (name, pending_id) VALUES ('f', 0)$$),
+	('file_task_id_attempt_number_key', $$INSERT INTO file (name, task_id, attempt, number) VALUES ('g', 1, 1, 1)$$),
+	('file_chunk_pkey', $$INSERT INTO file_chunk SELECT * FROM file_chunk$$),
+	('file_chunk_part_check', $$UPDATE file_chunk SET part = -1$$),
+	('file_chunk_body_check', $$UPDATE file_chunk SET body = decode(repeat('00', 1048577), 'hex')$$),
+	('file_chunk_file_id_fkey', $$INSERT INTO file_chunk (file_id, part, body) VALUES (0, 0, '')$$),
 	('outbox_document_pkey', $$INSERT INTO outbox_document SELECT * FROM outbox_document$$),
 	('person_pace_pkey', $$INSERT INTO person_pace SELECT * FROM person_pace$$),
 	('task_slot_pkey', $$INSERT INTO task_slot SELECT * FROM task_slot$$),

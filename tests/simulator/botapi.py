@@ -1,13 +1,13 @@
 """The methods of the Bot API: each takes its parameters and gives the result, or raises Refused as the real server would."""
 import json
 import re
-import secrets
 import time
 
 from world import Refused, utf16
 
 TEXT_MOST, CAPTION_MOST, DATA_MOST, ANSWER_MOST, COMMANDS_MOST = 4096, 1024, 64, 200, 100
 CALLBACK_LIVES_S = 150
+DOWNLOAD_MOST = 20 * 1024 * 1024
 DELETABLE_S = 48 * 3600
 ACTIONS = {"typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document", "choose_sticker",
            "find_location", "record_video_note", "upload_video_note"}
@@ -152,10 +152,7 @@ class BotApi:
         caption = p.get("caption") or ""
         if utf16(caption) > CAPTION_MOST:
             raise Refused(400, "Bad Request: message caption is too long")
-        file_id = secrets.token_urlsafe(16)
-        self.world.files[file_id] = document
-        more["document"] = {"file_id": file_id, "file_unique_id": file_id[:8], "file_name": document["name"], "mime_type": document["type"],
-                            "file_size": len(document["body"])}
+        more["document"] = self.world.held(document["name"], document["type"], document["body"])
         if caption:
             more["caption"] = caption
         return self.world.posted(chat, **more)
@@ -255,4 +252,6 @@ class BotApi:
         held = self.world.files.get(p.get("file_id"))
         if not held:
             raise Refused(400, "Bad Request: invalid file_id")
+        if len(held["body"]) > DOWNLOAD_MOST:
+            raise Refused(400, "Bad Request: file is too big")
         return {"file_id": p["file_id"], "file_unique_id": p["file_id"][:8], "file_size": len(held["body"]), "file_path": f"documents/{p['file_id']}"}

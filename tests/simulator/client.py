@@ -1,4 +1,5 @@
 """What tests say to the simulator; nothing but the standard library."""
+import base64
 import json
 import os
 import subprocess
@@ -25,6 +26,11 @@ class Client:
 
     def say(self, who, text, chat=None, **more):
         return self.call("/sim/message", {"from": who, "text": text, **({"chat": chat} if chat else {}), **more})
+
+    def send(self, who, name, body, caption="", chat=None, **more):
+        """A document with a caption; body: its bytes, or how many."""
+        held = {"size": body} if isinstance(body, int) else {"base64": base64.b64encode(body).decode()}
+        return self.say(who, caption, chat=chat, document={"name": name, **held, **more.pop("document", {})}, **more)
 
     def press(self, who, message_id, data, chat=None):
         return self.call("/sim/press", {"from": who, "message_id": message_id, "data": data, **({"chat": chat} if chat else {})})

@@ -110,6 +110,20 @@ class Simulator:
             return web.Response()
         return web.json_response(answer, status=status)
 
+    async def download(self, request):
+        """What getFile leads to; faults strike it as the method "file"."""
+        if request.match_info["token"] != self.args.token:
+            raise web.HTTPNotFound()
+        self.calls.append({"n": self.called, "t": time.time(), "method": "file", "params": {"file": request.match_info["file"]}, "status": 200})
+        try:
+            await self.faults.strike("file", None)
+        except Drop:
+            request.transport.abort()
+            return web.Response()
+        except Refused as e:
+            return web.Response(status=e.code, text="refused")
+        return await self.file(request)
+
     async def file(self, request):
         held = self.world.files.get(request.match_info["file"])
         if not held:
@@ -125,7 +139,8 @@ class Simulator:
         if told.get("edit"):
             message, kind = self.world.edited(told["from"], where, told["edit"], told["text"]), "edited_message"
         else:
-            message = self.world.said(told["from"], where, told.get("text", ""), told.get("topic"), told.get("entities"), told.get("caption", False))
+            message = self.world.said(told["from"], where, told.get("text", ""), told.get("topic"), told.get("entities"), told.get("caption", False),
+                                      told.get("document"), told.get("reply_to"))
             kind = "message"
         if message["chat"]["type"] == "channel":
             kind = kind.replace("message", "channel_post")
@@ -245,7 +260,7 @@ class Simulator:
     def app(self):
         app = web.Application(client_max_size=BODY_MOST)
         app.router.add_route("*", "/bot{token}/{method}", self.bot)
-        app.router.add_get("/file/bot{token}/documents/{file}", self.file)
+        app.router.add_get("/file/bot{token}/documents/{file}", self.download)
         app.router.add_get("/sim/file/{file}", self.file)
         app.router.add_get("/sim/events", self.events)
         for path, handler in (("message", self.message), ("press", self.press), ("update", self.update), ("block", self.block), ("fault", self.fault),

@@ -1,6 +1,8 @@
 """Who and what there is: the bot, people, chats and what was written in them."""
+import base64
 import collections
 import json
+import secrets
 import time
 
 
@@ -100,8 +102,22 @@ class World:
     def find(self, chat_id, message_id):
         return next((m for m in self.messages[int(chat_id)] if m["message_id"] == int(message_id)), None)
 
-    def said(self, who, chat_id, text, topic=None, entities=None, caption=False):
-        """Somebody wrote something."""
+    def held(self, name, kind, body):
+        """A file as Telegram keeps it: what a message has of it."""
+        file_id = secrets.token_urlsafe(16)
+        self.files[file_id] = {"name": name, "type": kind, "body": body}
+        return {"file_id": file_id, "file_unique_id": file_id[:8], "file_name": name, "mime_type": kind, "file_size": len(body)}
+
+    def uploaded(self, told):
+        """A document that a person sends: {"name", "base64"}, or "size" for so many bytes; "claims": another size than it has, 0: none."""
+        body = base64.b64decode(told["base64"]) if "base64" in told else bytes(range(256)) * (int(told["size"]) // 256 + 1)
+        document = self.held(told["name"], told.get("type", "application/octet-stream"), body[:int(told["size"])] if "size" in told else body)
+        if "claims" in told:
+            document["file_size"] = told["claims"]
+        return {k: v for k, v in document.items() if v not in ("", 0)}
+
+    def said(self, who, chat_id, text, topic=None, entities=None, caption=False, document=None, reply_to=None):
+        """Somebody wrote something, or sent a document."""
         person = self.person(who)
         chat_id = int(chat_id if chat_id is not None else who)
         if chat_id > 0:
@@ -114,8 +130,13 @@ class World:
             message["from"] = person
         if topic:
             message.update(message_thread_id=int(topic), is_topic_message=True)
+        if reply_to:
+            message["reply_to_message"] = {k: v for k, v in (self.find(chat_id, reply_to) or {}).items() if k != "reply_to_message"}
+        if document:
+            message["document"], caption = self.uploaded(document), True
         entities = command_entities(text) if entities is None else entities
-        message["caption" if caption else "text"] = text
+        if text or not document:
+            message["caption" if caption else "text"] = text
         if entities:
             message["caption_entities" if caption else "entities"] = entities
         return self.keep(message)

@@ -149,7 +149,8 @@ INSERT INTO app_user (login) VALUES ('metric');
 INSERT INTO command (name, kind) VALUES ('metric', 'text');
 INSERT INTO pending (state, user_id, telegram_id, chat_id, command_id, expires_at) SELECT 'confirming', u.id, 1, 1, c.id, now() + interval '1 h'
 	FROM app_user u, command c WHERE u.login = 'metric' AND c.name = 'metric';
-UPDATE bot_status SET webhook = '{"pending_update_count": 17, "last_error_date": 1700000000}', webhook_at = to_timestamp(1700000100);
+UPDATE bot_status SET webhook = '{"url": "https://x", "pending_update_count": 17, "last_error_date": 1700000000}', webhook_at = to_timestamp(1700000100),
+	certificate = '{"url": "https://x", "expires": 1800000000}';
 INSERT INTO audit_event (actor, action, at) VALUES ('engine', 'x', now() - interval '70 s');
 """
 
@@ -208,6 +209,7 @@ def test_what_tables_tell(scene):
     assert found[("teleops_webhook_pending_updates", "")] == 17
     assert found[("teleops_webhook_last_error_timestamp_seconds", "")] == 1700000000
     assert found[("teleops_webhook_checked_timestamp_seconds", "")] == 1700000100
+    assert found[("teleops_webhook_certificate_end_timestamp_seconds", "")] == 1800000000
     assert found[("teleops_schema_version", "")] == scene.sql("SELECT max(version) FROM schema_version")[0][0]
     assert found[("teleops_catalogue_version", "")] == scene.sql("SELECT version FROM catalogue_version")[0][0]
 

@@ -227,6 +227,38 @@ static int free_pattern(void **state)
 	return 0;
 }
 
+static void expect_with(const struct tele_command *c, const char *rest, const struct tele_attachment *document, enum tele_err rc, const char *said)
+{
+	struct tele_buf out = {0}, complaint = {0};
+
+	assert_int_equal(tele_cmdline_arguments_with(c, rest, document, &out, &complaint), rc);
+	assert_string_equal(tele_buf_text(rc == TELE_INVALID ? &complaint : &out), said);
+	tele_buf_release(&out);
+	tele_buf_release(&complaint);
+}
+
+static void takes_a_document_beside_the_words(void **state)
+{
+	static struct tele_parameter p[] = {{.name = "doc", .type = "file", .required = true}, {.name = "n", .type = "integer"}, {.name = "note", .type = "text"},
+	    {.name = "more", .type = "file"}};
+	static struct tele_command load = {.name = "load", .usage = "/load <doc: file>", .parameters = p, .nparameters = 4};
+	const struct tele_attachment own = {.file_id = "F", .name = "../x y.csv", .size = 3}, answered = {.file_id = "F", .name = "", .answered = true};
+	const char doc[] = "{\"doc\":{\"document\":\"F\",\"name\":\"x_y.csv\",\"size\":3}}";
+
+	expect_with(&load, "", &own, TELE_OK, doc);
+	expect_with(&load, "7 the 'rest' as it stands", &own, TELE_OK,
+	    "{\"doc\":{\"document\":\"F\",\"name\":\"x_y.csv\",\"size\":3},\"n\":\"7\",\"note\":\"the 'rest' as it stands\"}");
+	expect_with(&load, "", NULL, TELE_INVALID,
+	    "doc is missing: send the command as the caption of a document, or as a reply to one.\nUsage: /load <doc: file>");
+	expect_with(&load, "doc=/etc/passwd", &own, TELE_INVALID,
+	    "doc must be a file: send the command as the caption of a document, or as a reply to one, not \"/etc/passwd\".\nUsage: /load <doc: file>");
+	expect_with(&bare, "", &own, TELE_INVALID, "It takes no file, but one came.\nUsage: /uptime");
+	expect_with(&bare, "", &answered, TELE_OK, "{}");
+	load.interactive = true;
+	expect_with(&load, "7", NULL, TELE_EMPTY, "{\"n\":\"7\"}");
+	load.interactive = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +270,7 @@ int main(void)
 	    cmocka_unit_test(shows_a_line_without_its_secrets),
 	    cmocka_unit_test(no_line_crashes_or_shows_a_secret),
 	    cmocka_unit_test(no_bytes_crash),
+	    cmocka_unit_test(takes_a_document_beside_the_words),
 	};
 
 	return cmocka_run_group_tests(tests, compile_pattern, free_pattern);

@@ -25,7 +25,7 @@ static struct tele_decision d;
 
 static void decide(const char *chat_type, const char *words)
 {
-	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .chat_type = chat_type, .text = words};
+	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .document = {.file_id = "", .name = ""}, .chat_type = chat_type, .text = words};
 
 	assert_int_equal(tele_admit_decide(&catalogue, &u, &d), TELE_OK);
 	assert_int_equal(d.version, 7);
@@ -53,7 +53,7 @@ static void what_is_missing_is_asked_for(void **state)
 	static struct tele_parameter two[] = {{.name = "n", .type = "integer", .required = true}, {.name = "text", .type = "text", .required = true}};
 	static struct tele_command ask = {.id = 9, .name = "ask", .usage = "/ask <n> <text>", .enabled = true, .interactive = true, .parameters = two, .nparameters = 2};
 	const struct tele_catalogue own = {.version = 7, .bot_username = "ops_bot", .commands = &ask, .ncommands = 1};
-	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .chat_type = "private", .text = "/ask text=hi"};
+	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .document = {.file_id = "", .name = ""}, .chat_type = "private", .text = "/ask text=hi"};
 
 	assert_int_equal(tele_admit_decide(&own, &u, &d), TELE_OK);
 	assert_string_equal(d.action, "ask");
@@ -156,7 +156,7 @@ static void builtins_and_plain_text(void **state)
 
 static void a_forwarded_order_is_nobodys(void **state)
 {
-	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .chat_type = "private", .text = "/say hi", .forwarded = true};
+	struct tele_update u = {.kind = TELE_UPDATE_MESSAGE, .document = {.file_id = "", .name = ""}, .chat_type = "private", .text = "/say hi", .forwarded = true};
 
 	assert_int_equal(tele_admit_decide(&catalogue, &u, &d), TELE_OK);
 	assert_string_equal(d.action, "ignore");

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <json-c/json.h>
 #include <string.h>
 
 static struct tele_task task = {.id = 17, .attempt = 1, .command = "backup", .line = "/backup db", .timeout_s = 60, .message_id = 5};
@@ -118,6 +119,44 @@ static void who_cancelled_is_told(void **state)
 	tele_result_release(&r);
 }
 
+/* What another program was asked for may be done there though its process here is gone. */
+static void a_call_that_was_cancelled_claims_no_more_than_is_known(void **state)
+{
+	static const struct {
+		const char *kind, *call;
+		int signal, status;
+		const char *state, *says;
+	} cases[] = {
+	    {"http", "{\"method\":\"POST\"}", 15, -1, "cancelled", "cancelled by Ada; it may have been done all the same"},
+	    {"http", "{\"method\":\"GET\"}", 15, -1, "cancelled", "cancelled by Ada\n"},
+	    {"sql", "{\"writes\":true}", 9, -1, "cancelled", "cancelled by Ada; it may have been done all the same"},
+	    {"sql", "{\"writes\":true}", 15, -1, "cancelled", "cancelled by Ada\n"},
+	    {"sql", "{\"writes\":false}", 9, -1, "cancelled", "cancelled by Ada\n"},
+	    {"sql", "{\"writes\":true}", -1, 1, "cancelled", "cancelled by Ada\n"},
+	    {"sql", "{\"writes\":true}", -1, 0, "done", "so far"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ending e = fine;
+		struct tele_result r;
+
+		task.kind = (char *)(uintptr_t)cases[i].kind;
+		task.call = json_tokener_parse(cases[i].call);
+		e.cancelled = true;
+		e.cancelled_by = "Ada";
+		e.signal = cases[i].signal;
+		e.exit_status = cases[i].status;
+		r = make(e, "so far\n", 7, 7);
+		assert_string_equal(r.state, cases[i].state);
+		assert_non_null(strstr(r.text, cases[i].says));
+		assert_null(strstr(r.text, "nothing of it is left"));
+		tele_result_release(&r);
+		json_object_put(task.call);
+		task.call = NULL;
+	}
+	task.kind = NULL;
+}
+
 static void a_long_output_is_a_document(void **state)
 {
 	static char output[13001];
@@ -151,7 +190,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_short_success_is_its_output), cmocka_unit_test(columns_keep_their_places), cmocka_unit_test(a_slow_one_has_a_head),
 	    cmocka_unit_test(what_nobody_asked_for_has_a_head),
-	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(who_cancelled_is_told), cmocka_unit_test(a_long_output_is_a_document), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
+	    cmocka_unit_test(a_failure_tells_how_and_its_tail), cmocka_unit_test(who_cancelled_is_told),
+	    cmocka_unit_test(a_call_that_was_cancelled_claims_no_more_than_is_known), cmocka_unit_test(a_long_output_is_a_document), cmocka_unit_test(what_was_cut_ends_with_a_whole_character_and_says_so)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

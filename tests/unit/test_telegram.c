@@ -163,7 +163,8 @@ static void uploads_a_file_as_a_form(void **state)
 {
 	static const char *const answers[] = {"{\"ok\":true,\"result\":{\"message_id\":7}}", "{\"ok\":true,\"result\":true}",
 	    "{\"ok\":true,\"result\":true}", NULL};
-	const struct tele_telegram_file file = {"document", "out 1.txt", "text/plain; charset=utf-8", "a\0b\r\n--c", 8};
+	const struct tele_telegram_file file = {
+	    .field = "document", .name = "out 1.txt", .type = "text/plain; charset=utf-8", .bytes = "a\0b\r\n--c", .size = 8};
 	struct json_object *params = json_tokener_parse("{\"chat_id\":-2001,\"caption\":\"see\",\"reply_parameters\":{\"message_id\":3}}");
 	struct tele_answer a;
 	struct server s;
@@ -208,6 +209,116 @@ static void a_call_may_have_a_time_limit_of_its_own(void **state)
 	end(&s, t);
 }
 
+/* Takes and gives a few bytes at a time, with a pause before each. */
+struct stream {
+	struct tele_buf bytes;
+	size_t at, most;
+	int pauses;
+	bool paused;
+};
+
+static enum tele_err take(const char *bytes, size_t n, void *arg)
+{
+	struct stream *s = arg;
+
+	if (!s->paused) {
+		s->paused = true;
+		return TELE_RETRY;
+	}
+	if (s->bytes.len + n > s->most)
+		return TELE_INVALID;
+	s->paused = false;
+	tele_buf_add(&s->bytes, bytes, n);
+	return TELE_OK;
+}
+
+static enum tele_err give(char *to, size_t room, size_t *n, void *arg)
+{
+	struct stream *s = arg;
+
+	if (!s->paused && s->at < s->bytes.len) {
+		s->paused = true;
+		return TELE_RETRY;
+	}
+	s->paused = false;
+	*n = s->bytes.len - s->at < 1000 ? s->bytes.len - s->at : 1000;
+	*n = *n < room ? *n : room;
+	memcpy(to, s->bytes.data + s->at, *n);
+	s->at += *n;
+	return TELE_OK;
+}
+
+static void from_start(void *arg)
+{
+	((struct stream *)arg)->at = 0;
+}
+
+static enum tele_verdict wait_stream(struct tele_telegram *t, struct stream *s, struct tele_answer *a)
+{
+	for (int i = 0; i < 3000; i++) {
+		tele_telegram_wait(t, NULL, 0, 10);
+		if (tele_telegram_next(t, a) == TELE_OK)
+			return a->verdict;
+		if (s->paused) {
+			s->pauses++;
+			tele_telegram_resume(t, s);
+		}
+	}
+	return TELE_TG_AWAY;
+}
+
+static void downloads_at_the_pace_of_who_takes(void **state)
+{
+	static char big[100001];
+	static const char *const answers[] = {big, big, "{\"ok\":true,\"result\":true}", NULL};
+	struct stream in = {.most = sizeof big}, less = {.most = 500};
+	struct tele_answer a;
+	struct server s;
+	struct tele_telegram *t;
+
+	memset(big, 'x', sizeof big - 1);
+	t = begin(&s, answers, 20);
+	assert_int_equal(tele_telegram_download(t, "documents/../a b.csv", sizeof big, take, &in, &in), TELE_OK);
+	assert_int_equal(wait_stream(t, &in, &a), TELE_TG_OK);
+	assert_ptr_equal(a.tag, &in);
+	assert_int_equal(in.bytes.len, sizeof big - 1);
+	assert_true(in.pauses > 0);
+	assert_true(got(&s, "GET /file/bot1:x/documents/../a%20b.csv "));
+	/* Who takes has enough: the address, which holds the token, is in no words. */
+	assert_int_equal(tele_telegram_download(t, "b", sizeof big, take, &less, &less), TELE_OK);
+	assert_int_equal(wait_stream(t, &less, &a), TELE_TG_REFUSED);
+	assert_null(strstr(a.words, "1:x"));
+	tele_buf_release(&in.bytes);
+	tele_buf_release(&less.bytes);
+	end(&s, t);
+}
+
+static void uploads_what_comes_bit_by_bit(void **state)
+{
+	static const char *const answers[] = {"{\"ok\":true,\"result\":{\"message_id\":8}}", NULL};
+	struct stream out = {.most = 0};
+	struct tele_telegram_file file = {.field = "document", .name = "a.bin", .type = "application/octet-stream", .size = 30000, .give = give,
+	    .from_start = from_start, .arg = &out};
+	struct tele_answer a;
+	struct server s;
+	struct tele_telegram *t = begin(&s, answers, 20);
+
+	for (int i = 0; i < 30000; i++)
+		tele_buf_char(&out.bytes, (char)('a' + i % 23));
+	assert_int_equal(tele_telegram_upload(t, "sendDocument", NULL, &file, &out), TELE_OK);
+	assert_int_equal(wait_stream(t, &out, &a), TELE_TG_OK);
+	assert_int_equal(a.message_id, 8);
+	assert_true(out.pauses >= 30);
+	assert_non_null(memmem(s.got.data, s.got.len, out.bytes.data, out.bytes.len));
+	/* One that waits for more can be ended. */
+	out.at = 0;
+	assert_int_equal(tele_telegram_upload(t, "sendDocument", NULL, &file, &out), TELE_OK);
+	tele_telegram_cancel(t, &out);
+	assert_int_equal(tele_telegram_active(t), 0);
+	tele_buf_release(&out.bytes);
+	end(&s, t);
+}
+
 static void ends_what_is_under_way(void **state)
 {
 	static const char *const answers[] = {"", NULL};
@@ -228,7 +339,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(reads_what_an_answer_means), cmocka_unit_test(takes_numbers_along),
 	    cmocka_unit_test(uploads_a_file_as_a_form), cmocka_unit_test(a_call_may_have_a_time_limit_of_its_own),
-	    cmocka_unit_test(ends_what_is_under_way)};
+	    cmocka_unit_test(ends_what_is_under_way), cmocka_unit_test(downloads_at_the_pace_of_who_takes),
+	    cmocka_unit_test(uploads_what_comes_bit_by_bit)};
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,33 @@ static void caption_counts_as_text(void **state)
 	tele_update_release(&u);
 }
 
+static void a_document_comes_along(void **state)
+{
+	struct tele_update u;
+
+	assert_int_equal(parse(&u, "{\"update_id\":1,\"message\":{\"caption\":\"/in\",\"document\":{\"file_id\":\"F\",\"file_name\":\"a.csv\",\"file_size\":9}}}"), TELE_OK);
+	assert_string_equal(u.document.file_id, "F");
+	assert_string_equal(u.document.name, "a.csv");
+	assert_true(u.document.size == 9 && !u.document.answered);
+	tele_update_release(&u);
+	/* Its own counts, not that of the message it answers. */
+	assert_int_equal(parse(&u, "{\"update_id\":1,\"message\":{\"text\":\"/in\",\"reply_to_message\":{\"document\":{\"file_id\":\"G\"}}}}"), TELE_OK);
+	assert_string_equal(u.document.file_id, "G");
+	assert_string_equal(u.document.name, "");
+	assert_true(u.document.answered);
+	tele_update_release(&u);
+	assert_int_equal(parse(&u, "{\"update_id\":1,\"message\":{\"document\":{\"file_id\":\"F\"},\"reply_to_message\":{\"document\":{\"file_id\":\"G\"}}}}"), TELE_OK);
+	assert_int_equal(u.kind, TELE_UPDATE_MESSAGE);
+	assert_string_equal(u.document.file_id, "F");
+	tele_update_release(&u);
+	assert_int_equal(parse(&u, "{\"update_id\":1,\"message\":{\"photo\":[],\"reply_to_message\":{\"document\":{\"file_id\":\"G\"}}}}"), TELE_OK);
+	assert_int_equal(u.kind, TELE_UPDATE_OTHER);
+	tele_update_release(&u);
+	assert_int_equal(parse(&u, "{\"update_id\":1,\"message\":{\"text\":\"x\",\"document\":7}}"), TELE_OK);
+	assert_string_equal(u.document.file_id, "");
+	tele_update_release(&u);
+}
+
 static void nobody_speaks_for_a_chat_or_a_bot(void **state)
 {
 	struct tele_update u;
@@ -135,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_a_message),
+	    cmocka_unit_test(a_document_comes_along),
 	    cmocka_unit_test(caption_counts_as_text),
 	    cmocka_unit_test(nobody_speaks_for_a_chat_or_a_bot),
 	    cmocka_unit_test(nul_is_left_out),

@@ -44,7 +44,7 @@ BEGIN
 			WHERE is_builtin(n.name) OR may_see(r.user_id, c.id, r.chat_id)
 			ORDER BY n.place LIMIT 1),
 		say('unknown', jsonb_build_object('command', r.reply)));
-	WHEN 'text' THEN RETURN say('plain');
+	WHEN 'text' THEN RETURN say(CASE WHEN r.extra = 'file' THEN 'plain_file' ELSE 'plain' END);
 	ELSE RETURN NULL;
 	END CASE;
 END $$;
@@ -105,7 +105,7 @@ BEGIN
 		RETURN CASE WHEN number IS NULL THEN say('approve_which') ELSE (pending_decide(r.user_id, r.from_id, number, r.action = 'approve')).toast END;
 	WHEN 'cancel' THEN
 		IF number IS NULL THEN
-			DELETE FROM pending p WHERE p.state IN ('asking', 'confirming') AND p.telegram_id = r.from_id AND p.chat_id = r.chat_id AND p.thread_id = r.thread_id;
+			DELETE FROM pending p WHERE p.state IN ('asking', 'confirming', 'fetching') AND p.telegram_id = r.from_id AND p.chat_id = r.chat_id AND p.thread_id = r.thread_id;
 			IF FOUND THEN
 				RETURN say('dismissed');
 			END IF;
@@ -128,6 +128,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	rows admission[];
+	-- Whether some row needs what follows: most batches are of people who are known, and of commands that simply run.
+	new_chats boolean;
+	changed_chats boolean;
+	new_accounts boolean;
+	strangers boolean;
+	requests boolean;
+	secrets boolean;
+	remarkable boolean;
+	queues text[];
 	told bigint[];
 	unserved text[];
 	speaking bigint[];
@@ -141,26 +150,26 @@ BEGIN
 	END IF;
 
 	-- Before anything is decided, since it decides who somebody is. A second delivery finds it used, and is left out as any other.
-	IF p_single AND p_action[1] = 'start' AND p_extra[1] <> '' AND p_chat_type[1] = 'private' AND NOT EXISTS (SELECT FROM update_seen s WHERE s.update_id = p_update_id[1])
-			AND NOT EXISTS (SELECT FROM chat h WHERE h.chat_id = p_chat_id[1] AND NOT h.allowed) THEN
-		invited := invite_redeem(p_extra[1], p_from_id[1], p_username[1], trim(p_first_name[1] || ' ' || p_last_name[1]), p_language[1]);
+	IF p_single AND p_action[1] = 'start' AND p_extra[1] <> '' AND p_chat_type[1] = 'private' THEN
+		IF NOT EXISTS (SELECT FROM update_seen s WHERE s.update_id = p_update_id[1])
+				AND NOT EXISTS (SELECT FROM chat h WHERE h.chat_id = p_chat_id[1] AND NOT h.allowed) THEN
+			invited := invite_redeem(p_extra[1], p_from_id[1], p_username[1], trim(p_first_name[1] || ' ' || p_last_name[1]), p_language[1]);
+		END IF;
 	END IF;
 
-	WITH came AS (
-		SELECT * FROM unnest(p_update_id, p_from_id, p_username, p_first_name, p_last_name, p_language, p_chat_id, p_chat_type,
+	WITH came AS MATERIALIZED (
+		-- What touches other rows than its own chat's is admitted alone.
+		SELECT u.*, NOT p_single AND (u.action IN ('callback', 'cancel', 'approve', 'reject', 'migrate')
+				OR (u.action = 'start' AND u.extra <> '')
+				OR (u.action = 'run' AND EXISTS (SELECT FROM command c WHERE c.id = u.command_id AND c.approvals > 0))
+				OR (u.action IN ('text', 'chatter') AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
+					AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id))) AS deferred
+		FROM unnest(p_update_id, p_from_id, p_username, p_first_name, p_last_name, p_language, p_chat_id, p_chat_type,
 			p_chat_title, p_thread_id, p_message_id, p_action, p_command_id, p_args, p_line, p_reply, p_extra)
 			AS u(update_id, from_id, username, first_name, last_name, language, chat_id, chat_type, chat_title, thread_id,
 				message_id, action, command_id, args, line, reply, extra)
-	), deferred AS MATERIALIZED (
-		-- What touches other rows than its own chat's is admitted alone.
-		SELECT u.update_id FROM came u WHERE NOT p_single AND (u.action IN ('callback', 'cancel', 'approve', 'reject', 'migrate')
-			OR (u.action = 'start' AND u.extra <> '')
-			OR (u.action = 'run' AND EXISTS (SELECT FROM command c WHERE c.id = u.command_id AND c.approvals > 0))
-			OR (u.action IN ('text', 'chatter') AND EXISTS (SELECT FROM pending p WHERE p.state = 'asking' AND p.telegram_id = u.from_id
-				AND p.chat_id = u.chat_id AND p.thread_id = u.thread_id)))
 	), fresh AS (
-		INSERT INTO update_seen (update_id)
-		SELECT u.update_id FROM came u WHERE u.update_id NOT IN (SELECT d.update_id FROM deferred d) ORDER BY u.update_id
+		INSERT INTO update_seen (update_id) SELECT u.update_id FROM came u WHERE NOT u.deferred
 		ON CONFLICT DO NOTHING RETURNING update_id
 	), pace AS (
 		INSERT INTO person_pace AS f (telegram_id)
@@ -171,58 +180,68 @@ BEGIN
 			messages = CASE WHEN f.since < now() - interval '10 seconds' THEN 1 ELSE f.messages + 1 END,
 			warned = CASE WHEN f.since < now() - interval '20 seconds' THEN false ELSE f.warned OR f.messages > p_rate END
 		RETURNING telegram_id, messages, warned
+	), judged AS MATERIALIZED (
+		SELECT u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
+			u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
+			CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END AS action, u.command_id, w.args, u.line,
+			CASE WHEN w.complaint IS NULL THEN u.reply
+				ELSE w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))) END AS reply, u.extra,
+			p.id AS user_id, p.login, p.enabled,
+			a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
+				(u.username, trim(u.first_name || ' ' || u.last_name), u.language) AS account_new,
+			u.chat_id <> 0 AND (h.chat_id IS NULL OR (h.type, h.title) IS DISTINCT FROM (u.chat_type, u.chat_title)) AS chat_new,
+			h.blocked_at IS NOT NULL AS chat_blocked,
+			c.queue, c.priority, c.ordered,
+			CASE
+			WHEN u.deferred THEN 'deferred'
+			WHEN f.update_id IS NULL THEN 'duplicate'
+			WHEN u.action IN ('ignore', 'chatter', 'mychat', 'migrate') THEN 'ignored'
+			WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
+			WHEN u.action <> 'id' AND NOT coalesce(h.allowed, chat_at_first(u.chat_id, u.chat_type)) THEN 'ignored'
+			WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
+			WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
+			WHEN NOT p.enabled THEN 'disabled'
+			WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND EXISTS (SELECT FROM grants_that_fit(p.id, c.id, u.chat_id, w.args))) THEN 'refused'
+				WHEN c.dangerous OR c.approvals > 0 OR (u.args LIKE '{%{%' AND files_wanted(w.args)) THEN 'pending' ELSE 'task' END
+			WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
+			WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
+			ELSE 'reply' END AS outcome
+		FROM came u
+		CROSS JOIN LATERAL (SELECT CASE WHEN u.args = '' THEN '{}' ELSE u.args::jsonb END) AS v(args)
+		LEFT JOIN fresh f ON f.update_id = u.update_id
+		LEFT JOIN pace k ON k.telegram_id = u.from_id
+		LEFT JOIN telegram_account a ON a.telegram_id = u.from_id
+		LEFT JOIN app_user p ON p.id = a.user_id
+		LEFT JOIN command c ON c.id = u.command_id
+		LEFT JOIN chat h ON h.chat_id = u.chat_id
+		-- Only a value that is an object has anything to resolve; OFFSET keeps it from being resolved wherever it is named.
+		CROSS JOIN LATERAL (SELECT CASE WHEN u.args LIKE '{%{%' THEN to_jsonb(args_resolve(p.id, u.command_id, v.args)) END AS made OFFSET 0) x
+		CROSS JOIN LATERAL (SELECT coalesce(x.made -> 'args', v.args) AS args, x.made ->> 'complaint' AS complaint) w
 	)
-	SELECT array_agg(ROW(u.update_id, u.from_id, u.username, u.first_name, u.last_name, u.language,
-		u.chat_id, u.chat_type, u.chat_title, u.thread_id, u.message_id,
-		CASE WHEN w.complaint IS NULL THEN u.action ELSE 'invalid' END, u.command_id, w.args, u.line,
-		CASE WHEN w.complaint IS NULL THEN u.reply
-			ELSE w.complaint || E'\n' || say('usage', jsonb_build_object('usage', command_usage(u.command_id))) END, u.extra,
-		p.id, p.login, p.enabled,
-		a.telegram_id IS NOT NULL AND (a.username, a.name, a.language) IS DISTINCT FROM
-			(u.username, trim(u.first_name || ' ' || u.last_name), u.language),
-		u.chat_id <> 0 AND (h.chat_id IS NULL OR (h.type, h.title) IS DISTINCT FROM (u.chat_type, u.chat_title)),
-		h.blocked_at IS NOT NULL,
-		c.queue, c.priority, c.ordered,
-		CASE
-		WHEN d.update_id IS NOT NULL THEN 'deferred'
-		WHEN f.update_id IS NULL THEN 'duplicate'
-		WHEN u.action IN ('ignore', 'chatter', 'mychat', 'migrate') THEN 'ignored'
-		WHEN u.from_id = 0 OR u.chat_id = 0 THEN 'ignored'
-		WHEN u.action <> 'id' AND NOT coalesce(h.allowed, chat_at_first(u.chat_id, u.chat_type)) THEN 'ignored'
-		WHEN p.id IS NULL THEN CASE WHEN u.action = 'callback' THEN 'ignored' ELSE 'stranger' END
-		WHEN k.messages > p_rate THEN CASE WHEN k.warned THEN 'flooded' ELSE 'flood' END
-		WHEN NOT p.enabled THEN 'disabled'
-		WHEN u.action = 'run' AND w.complaint IS NULL THEN CASE WHEN NOT (c.enabled AND EXISTS (SELECT FROM grants_that_fit(p.id, c.id, u.chat_id, w.args))) THEN 'refused'
-			WHEN c.dangerous OR c.approvals > 0 THEN 'pending' ELSE 'task' END
-		WHEN u.action = 'ask' AND w.complaint IS NULL THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'pending' ELSE 'refused' END
-		WHEN (u.action = 'invalid' OR w.complaint IS NOT NULL) AND u.command_id <> 0 THEN CASE WHEN c.enabled AND may_see(p.id, c.id, u.chat_id) THEN 'reply' ELSE 'refused' END
-		ELSE 'reply' END)::admission ORDER BY u.update_id)
-	INTO rows
-	FROM came u
-	CROSS JOIN LATERAL (SELECT CASE WHEN u.args = '' THEN '{}' ELSE u.args::jsonb END) AS v(args)
-	LEFT JOIN deferred d ON d.update_id = u.update_id
-	LEFT JOIN fresh f ON f.update_id = u.update_id
-	LEFT JOIN pace k ON k.telegram_id = u.from_id
-	LEFT JOIN telegram_account a ON a.telegram_id = u.from_id
-	LEFT JOIN app_user p ON p.id = a.user_id
-	LEFT JOIN command c ON c.id = u.command_id
-	LEFT JOIN chat h ON h.chat_id = u.chat_id
-	-- Only a value that is an object has anything to resolve; OFFSET keeps it from being resolved wherever it is named.
-	CROSS JOIN LATERAL (SELECT CASE WHEN u.args LIKE '{%{%' THEN to_jsonb(args_resolve(p.id, u.command_id, v.args)) END AS made OFFSET 0) x
-	CROSS JOIN LATERAL (SELECT coalesce(x.made -> 'args', v.args) AS args, x.made ->> 'complaint' AS complaint) w;
+	SELECT array_agg(ROW(j.*)::admission ORDER BY j.update_id),
+		bool_or(j.chat_new AND j.outcome NOT IN ('duplicate', 'deferred')),
+		bool_or((j.chat_blocked OR j.action = 'mychat') AND j.outcome NOT IN ('duplicate', 'deferred')),
+		bool_or(j.account_new AND j.outcome NOT IN ('duplicate', 'deferred')),
+		bool_or(j.outcome = 'stranger'), bool_or(j.outcome = 'pending'), bool_or(strpos(j.line, '•••') > 0),
+		bool_or(j.outcome IN ('refused', 'disabled', 'flood', 'stranger') OR (j.outcome = 'reply' AND j.action = 'cancel')),
+		-- A target's engines have queues of their own.
+		array_agg(j.queue) FILTER (WHERE j.outcome = 'task' AND NOT j.args @? 'strict $.* ? (@.type() == "array")'),
+		array_agg(j.chat_id) FILTER (WHERE j.outcome IN ('reply', 'pending', 'refused', 'disabled', 'stranger', 'flood') OR (j.outcome = 'task' AND j.ordered))
+	INTO rows, new_chats, changed_chats, new_accounts, strangers, requests, secrets, remarkable, queues, speaking
+	FROM judged j;
 
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
+	IF new_chats THEN
 		INSERT INTO chat (chat_id, type, title, allowed)
 		SELECT r.chat_id, r.chat_type, r.chat_title, chat_at_first(r.chat_id, r.chat_type) FROM unnest(rows) r
 		WHERE r.chat_new AND r.outcome NOT IN ('duplicate', 'deferred') ORDER BY r.chat_id
 		ON CONFLICT (chat_id) DO UPDATE SET type = excluded.type, title = excluded.title;
 	END IF;
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.chat_blocked OR r.action = 'mychat') THEN
+	IF changed_chats THEN
 		UPDATE chat h SET blocked_at = CASE WHEN r.action = 'mychat' AND r.extra IN ('kicked', 'left') THEN now() END
 		FROM unnest(rows) r WHERE r.chat_id = h.chat_id AND (r.chat_blocked OR r.action = 'mychat')
 			AND r.outcome NOT IN ('duplicate', 'deferred');
 	END IF;
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.account_new AND r.outcome NOT IN ('duplicate', 'deferred')) THEN
+	IF new_accounts THEN
 		UPDATE telegram_account a SET username = r.username, name = trim(r.first_name || ' ' || r.last_name), language = r.language
 		FROM unnest(rows) r WHERE r.from_id = a.telegram_id AND r.account_new AND r.outcome NOT IN ('duplicate', 'deferred');
 	END IF;
@@ -231,7 +250,7 @@ BEGIN
 	END IF;
 
 	-- A stranger is answered once; what follows is only counted.
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE r.outcome = 'stranger') THEN
+	IF strangers THEN
 		WITH asked AS (
 			INSERT INTO join_request AS j (telegram_id, name, username, language, chat_id)
 			SELECT r.from_id, trim(r.first_name || ' ' || r.last_name), r.username, r.language, r.chat_id
@@ -242,15 +261,15 @@ BEGIN
 	END IF;
 
 	-- Queues that nobody serves just now: the task waits, and its chat is told so.
-	SELECT array_agg(q.queue) INTO unserved
-	FROM (SELECT DISTINCT r.queue FROM unnest(rows) r WHERE r.outcome = 'task'
-		-- A target's engines have queues of their own.
-		AND NOT r.args @? 'strict $.* ? (@.type() == "array")') q
-	WHERE NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND q.queue = ANY (e.queues));
+	IF queues IS NOT NULL THEN
+		SELECT array_agg(q.queue) INTO unserved FROM (SELECT DISTINCT n AS queue FROM unnest(queues) n) q
+		WHERE NOT EXISTS (SELECT FROM engine e WHERE e.lease_until > now() AND q.queue = ANY (e.queues));
+	END IF;
 
 	-- Rows that speak in a chat, or take their turn in it, hold the chat; in id order, so that batches cannot wait for each other in a circle.
-	SELECT array_agg(r.chat_id) INTO speaking FROM unnest(rows) r
-	WHERE r.outcome IN ('reply', 'pending', 'refused', 'disabled', 'stranger', 'flood') OR (r.outcome = 'task' AND (r.ordered OR r.queue = ANY (unserved)));
+	IF unserved IS NOT NULL THEN
+		speaking := coalesce(speaking, '{}') || ARRAY(SELECT r.chat_id FROM unnest(rows) r WHERE r.outcome = 'task' AND r.queue = ANY (unserved));
+	END IF;
 	IF speaking IS NOT NULL THEN
 		IF p_single THEN
 			speaking := speaking || admission_chats(rows[1]);
@@ -258,13 +277,18 @@ BEGIN
 		PERFORM FROM chat h WHERE h.chat_id = ANY (speaking) ORDER BY h.chat_id FOR UPDATE;
 	END IF;
 
+	-- The rows stand in the order of their updates, and so do the tasks.
 	WITH made AS (
 		INSERT INTO task (queue, priority, command_id, user_id, telegram_id, chat_id, thread_id, message_id, update_id, args, line, turn_at, parked)
 		SELECT r.queue, r.priority, r.command_id, r.user_id, r.from_id, r.chat_id, nullif(r.thread_id, 0), nullif(r.message_id, 0), r.update_id, r.args, r.line,
 			now() + interval '1 second' * (SELECT count(*) FROM (SELECT FROM task t WHERE t.user_id = r.user_id AND t.queue = r.queue LIMIT 3600) n),
 			CASE WHEN r.ordered AND EXISTS (SELECT FROM task t WHERE t.chat_id = r.chat_id AND t.command_id = r.command_id) THEN 'turn' ELSE '' END
-		FROM unnest(rows) r WHERE r.outcome = 'task' ORDER BY r.update_id
-		RETURNING id, update_id)
+		FROM unnest(rows) r WHERE r.outcome = 'task'
+		RETURNING id, user_id, telegram_id, chat_id, update_id, line
+	), noted AS (
+		INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
+		SELECT 'bot', m.user_id, m.telegram_id, m.chat_id, 'admitted', 'task ' || m.id, jsonb_build_object('line', m.line, 'update', m.update_id) FROM made m
+	)
 	SELECT array_agg(m.id), array_agg(m.update_id) INTO made_task, made_update FROM made m;
 
 	IF invited THEN
@@ -272,11 +296,13 @@ BEGIN
 	ELSIF p_single AND rows[1].outcome = 'reply' THEN
 		rows[1].reply := admit_alone(rows[1]);
 	END IF;
-	FOR i IN 1 .. cardinality(rows) LOOP
-		IF rows[i].outcome = 'pending' THEN
-			rows[i].reply := pending_open(rows[i]);
-		END IF;
-	END LOOP;
+	IF requests THEN
+		FOR i IN 1 .. cardinality(rows) LOOP
+			IF rows[i].outcome = 'pending' THEN
+				rows[i].reply := pending_open(rows[i]);
+			END IF;
+		END LOOP;
+	END IF;
 
 	IF speaking IS NOT NULL THEN
 		WITH answer AS MATERIALIZED (
@@ -302,18 +328,17 @@ BEGIN
 		FROM unnest(rows) r WHERE r.outcome = 'reply' AND r.action = 'callback';
 	END IF;
 
-	INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
-	SELECT 'bot', r.user_id, r.from_id, r.chat_id,
-		CASE r.outcome WHEN 'task' THEN 'admitted' WHEN 'stranger' THEN 'stranger' WHEN 'flood' THEN 'flood' WHEN 'reply' THEN 'cancel asked' ELSE 'refused' END,
-		CASE r.outcome WHEN 'task' THEN 'task ' || made_task[array_position(made_update, r.update_id)]
-			WHEN 'reply' THEN 'task ' || r.extra ELSE 'update ' || r.update_id END,
-		jsonb_build_object('line', r.line, 'update', r.update_id)
-	FROM unnest(rows) r WHERE r.outcome IN ('task', 'refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel' AND number_of(r.extra) IS NOT NULL)
-		OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')))
-	ORDER BY r.update_id;
+	IF remarkable THEN
+		INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
+		SELECT 'bot', r.user_id, r.from_id, r.chat_id,
+			CASE r.outcome WHEN 'stranger' THEN 'stranger' WHEN 'flood' THEN 'flood' WHEN 'reply' THEN 'cancel asked' ELSE 'refused' END,
+			CASE r.outcome WHEN 'reply' THEN 'task ' || r.extra ELSE 'update ' || r.update_id END, jsonb_build_object('line', r.line, 'update', r.update_id)
+		FROM unnest(rows) r WHERE r.outcome IN ('refused', 'disabled', 'flood') OR (r.outcome = 'reply' AND r.action = 'cancel' AND number_of(r.extra) IS NOT NULL)
+			OR (r.outcome = 'stranger' AND r.from_id <> ALL (coalesce(told, '{}')));
+	END IF;
 
 	-- TeleBot masks what is secret, or may be; where it did, the message goes.
-	IF EXISTS (SELECT FROM unnest(rows) r WHERE strpos(r.line, '•••') > 0) THEN
+	IF secrets THEN
 		PERFORM message_take_away(r) FROM unnest(rows) r
 		WHERE strpos(r.line, '•••') > 0 AND r.outcome NOT IN ('duplicate', 'deferred', 'ignored', 'flooded')
 			AND EXISTS (SELECT FROM command_parameter q WHERE q.command_id = r.command_id AND q.secret) ORDER BY r.update_id;

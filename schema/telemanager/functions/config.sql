@@ -203,9 +203,9 @@ LANGUAGE sql STABLE AS $$
 	WHERE i.section = 'grants' AND NOT EXISTS (
 		SELECT FROM will_be b, jsonb_array_elements(b.body -> 'parameters') p WHERE b.name = i.e ->> 'command' AND p ->> 'name' = k)
 	UNION ALL
-	SELECT format('grants[%s].constraints.%s', i.at, k), 'is a secret: a grant cannot hold values of it'
+	SELECT format('grants[%s].constraints.%s', i.at, k), CASE p ->> 'type' WHEN 'file' THEN 'is a file: a grant cannot hold values of it' ELSE 'is a secret: a grant cannot hold values of it' END
 	FROM item i, jsonb_object_keys(i.e -> 'constraints') AS k, will_be b, jsonb_array_elements(b.body -> 'parameters') p
-	WHERE i.section = 'grants' AND b.name = i.e ->> 'command' AND p ->> 'name' = k AND (p ->> 'secret')::boolean
+	WHERE i.section = 'grants' AND b.name = i.e ->> 'command' AND p ->> 'name' = k AND ((p ->> 'secret')::boolean OR p ->> 'type' = 'file')
 	UNION ALL
 	SELECT format('grants[%s].hours', i.at), format('"%s" is not understood; it can be mon-fri 08:00-18:00, sat,sun or 22:00-06:00', i.e ->> 'hours')
 	FROM item i WHERE i.section = 'grants' AND NOT hours_sound(i.e ->> 'hours')

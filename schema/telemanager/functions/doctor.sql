@@ -71,6 +71,17 @@ LANGUAGE sql STABLE SET jit = off AS $$
 		'connections', (SELECT coalesce(json_agg(json_build_object('connection', connection, 'commands', commands) ORDER BY connection), '[]')
 			FROM (SELECT c.connection, string_agg('/' || c.name, ' ' ORDER BY c.name) AS commands FROM command c
 				WHERE c.enabled AND c.kind IN ('sql', 'http') GROUP BY c.connection) k),
+		'hooks', (SELECT count(*) FROM hook WHERE enabled),
+		'hooks_odd', (SELECT coalesce(json_agg(json_build_object('hook', x.name, 'chat', x.chat_id, 'what', x.what, 'days', x.days) ORDER BY x.name), '[]')
+			FROM (SELECT h.name, h.chat_id, floor(extract(epoch FROM now() - h.token_at) / 86400)::bigint AS days,
+					CASE WHEN c.blocked_at IS NOT NULL THEN 'closed' WHEN NOT c.allowed THEN 'forbidden'
+						WHEN EXISTS (SELECT FROM outbox_dead d WHERE d.chat_id = h.chat_id AND d.reason ~ 'chat not found' AND d.died_at > now() - interval '7 days') THEN 'missing'
+						WHEN h.token_hash IS NULL THEN 'no_address'
+						-- What the bot has heard of has a title; what it only was told of may be right all the same.
+						WHEN c.title = '' AND NOT EXISTS (SELECT FROM alert a WHERE a.chat_id = h.chat_id AND a.message_id IS NOT NULL) THEN 'unseen'
+						WHEN h.token_at < now() - interval '7 days' AND NOT EXISTS (SELECT FROM hook_pace p WHERE p.hook_id = h.id AND p.last_at > h.token_at)
+							AND NOT EXISTS (SELECT FROM alert a WHERE a.hook_id = h.id) THEN 'silent' END AS what
+				FROM hook h JOIN chat c ON c.chat_id = h.chat_id WHERE h.enabled) x WHERE x.what IS NOT NULL),
 		'engines', (SELECT count(DISTINCT name) FROM live),
 		'engines_gone', (SELECT coalesce(json_agg(json_build_object('engine', name,
 				'seconds', extract(epoch FROM now() - lease_until)::bigint) ORDER BY name), '[]')

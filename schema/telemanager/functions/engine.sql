@@ -345,6 +345,7 @@ DECLARE
 	busy boolean := false;
 	gone bigint[];
 	denied bigint[];
+	turns bigint[];
 	commands bigint[];
 	limited text[];
 	lists jsonb;
@@ -387,28 +388,33 @@ BEGIN
 				p_document, p_output, p_output_bytes, p_output_cut) AS r(id, attempt, state, exit_status, term_signal, reason, started_at, finished_at,
 				text, entities, document, output, output_bytes, output_cut)
 		), moved AS (
+			-- By its number: the index of what an engine holds is full of what it held before.
 			DELETE FROM task t USING result r
-			WHERE t.id = r.id AND t.attempt = r.attempt AND t.engine_id = p_engine AND t.epoch = p_epoch AND t.state <> 'queued'
-			RETURNING t.*
+			WHERE t.id = r.id AND t.attempt = r.attempt AND t.engine_id IS NOT DISTINCT FROM p_engine AND t.epoch = p_epoch AND t.state <> 'queued'
+			RETURNING t.*, r.state AS ended, r.exit_status, r.term_signal, r.reason, r.started_at AS began, r.finished_at, r.text, r.entities,
+				r.document, r.output, r.output_bytes, r.output_cut
 		), kept AS (
 			INSERT INTO task_history (id, state, attempt, queue, engine_id, command_id, command_name, user_id, telegram_id, chat_id, thread_id,
 				message_id, update_id, args, line, admitted_at, claimed_at, started_at, finished_at, exit_status, term_signal, reason, output_bytes, output_cut,
 				parent_id, host)
-			SELECT m.id, r.state, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
-				m.message_id, m.update_id, args_masked(m.args), m.line, m.admitted_at, m.claimed_at, r.started_at, coalesce(r.finished_at, now()),
-				nullif(r.exit_status, -1), nullif(r.term_signal, -1), r.reason, r.output_bytes, r.output_cut, m.parent_id, m.host
-			FROM moved m JOIN result r ON r.id = m.id LEFT JOIN command c ON c.id = m.command_id WHERE NOT m.internal
+			SELECT m.id, m.ended, m.attempt, m.queue, p_engine, m.command_id, coalesce(c.name, ''), m.user_id, m.telegram_id, m.chat_id, m.thread_id,
+				m.message_id, m.update_id, CASE WHEN m.args @? '$.*.*' THEN args_masked(m.args) ELSE m.args END, m.line, m.admitted_at, m.claimed_at,
+				m.began, coalesce(m.finished_at, now()), nullif(m.exit_status, -1), nullif(m.term_signal, -1), m.reason, m.output_bytes, m.output_cut,
+				m.parent_id, m.host
+			FROM moved m LEFT JOIN command c ON c.id = m.command_id WHERE NOT m.internal
 		), saved AS (
-			INSERT INTO task_output (task_id, body)
-			SELECT m.id, v.output FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id,
+			INSERT INTO task_output (task_id, body, head, digest)
+			SELECT m.id, v.output, CASE WHEN m.parent_id IS NOT NULL THEN output_head(v.output) END, CASE WHEN m.parent_id IS NOT NULL THEN output_digest(v.output) END
+			FROM moved m JOIN command c ON c.id = m.command_id,
 				-- What a part says is gathered from here, and goes with the gathering where nothing is to be kept.
-				LATERAL (SELECT CASE WHEN r.output = '' AND m.parent_id IS NOT NULL THEN r.text ELSE r.output END AS output) v
+				LATERAL (SELECT CASE WHEN m.output = '' AND m.parent_id IS NOT NULL THEN m.text ELSE m.output END AS output) v
 			WHERE v.output <> '' AND (c.logged OR m.parent_id IS NOT NULL) AND NOT m.internal
 			ON CONFLICT DO NOTHING
 		), answer AS (
-			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, m.command_id, m.user_id, r.text, r.entities, r.document, r.finished_at,
-				answer_chat(m.command_id, m.chat_id, m.telegram_id) AS place
-			FROM moved m JOIN result r ON r.id = m.id WHERE r.text <> '' AND NOT m.internal AND m.parent_id IS NULL
+			SELECT m.id, m.chat_id, m.thread_id, m.message_id, m.update_id, m.command_id, m.user_id, m.text, m.entities, m.document, m.finished_at,
+				-- Asked only where it is not plain: a call costs more than the rest of its row.
+				CASE WHEN m.chat_id = m.telegram_id OR c.answer = 'chat' THEN m.chat_id ELSE answer_chat(m.command_id, m.chat_id, m.telegram_id) END AS place
+			FROM moved m LEFT JOIN command c ON c.id = m.command_id WHERE m.text <> '' AND NOT m.internal AND m.parent_id IS NULL
 		), said AS (
 			SELECT a.id, a.place AS chat_id, CASE WHEN a.place = a.chat_id THEN a.thread_id END AS thread_id, a.message_id, a.update_id, a.text, a.entities,
 				a.document, a.command_id, a.finished_at, false AS note
@@ -441,29 +447,34 @@ BEGIN
 			INSERT INTO outbox_document (outbox_id, name, body)
 			SELECT o.id, 'task-' || s.id || CASE WHEN c.kind = 'sql' THEN '.csv' ELSE '.txt' END, convert_to(s.document, 'UTF8')
 			FROM told o JOIN speaks s ON s.id = o.task_id AND NOT s.note LEFT JOIN command c ON c.id = s.command_id WHERE o.op = 'document'
-		), unparked AS (
-			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
-			UPDATE task n SET parked = ''
-			WHERE n.parked = 'turn' AND n.id IN (SELECT (SELECT min(w.id) FROM task w WHERE w.chat_id = m.chat_id AND w.command_id = m.command_id
-				AND w.id <> ALL (p_task)) FROM moved m)
 		), noted AS (
 			INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
-			SELECT 'engine', m.user_id, m.telegram_id, m.chat_id, r.state, 'task ' || m.id,
-				jsonb_strip_nulls(jsonb_build_object('line', m.line, 'exit', nullif(r.exit_status, -1), 'signal', nullif(r.term_signal, -1), 'reason', nullif(r.reason, '')))
-			FROM moved m JOIN result r ON r.id = m.id WHERE NOT m.internal
+			SELECT 'engine', m.user_id, m.telegram_id, m.chat_id, m.ended, 'task ' || m.id,
+				jsonb_strip_nulls(jsonb_build_object('line', m.line, 'exit', nullif(m.exit_status, -1), 'signal', nullif(m.term_signal, -1), 'reason', nullif(m.reason, '')))
+			FROM moved m WHERE NOT m.internal
 		)
 		SELECT (SELECT array_agg(r.id) FROM result r WHERE NOT EXISTS (SELECT FROM moved m WHERE m.id = r.id)),
 			(SELECT array_agg(m.command_id) FROM moved m JOIN command c ON c.id = m.command_id WHERE c.concurrency IS NOT NULL),
 			(SELECT array_agg(m.queue) FROM moved m JOIN queue q ON q.name = m.queue WHERE q.concurrency IS NOT NULL),
-			(SELECT jsonb_agg(jsonb_build_object('command_id', m.command_id, 'error', left(CASE WHEN r.output_cut THEN 'more than its output_limit' ELSE r.text END, 300),
-				'printed', CASE WHEN r.state = 'done' AND NOT r.output_cut THEN CASE c.kind WHEN 'text' THEN r.text ELSE r.output END END))
-				FROM moved m JOIN result r ON r.id = m.id JOIN command c ON c.id = m.command_id WHERE m.internal),
-			(SELECT array_agg(DISTINCT m.parent_id) FROM moved m WHERE m.parent_id IS NOT NULL)
-		INTO gone, commands, limited, lists, parents;
+			(SELECT jsonb_agg(jsonb_build_object('command_id', m.command_id, 'error', left(CASE WHEN m.output_cut THEN 'more than its output_limit' ELSE m.text END, 300),
+				'printed', CASE WHEN m.ended = 'done' AND NOT m.output_cut THEN CASE c.kind WHEN 'text' THEN m.text ELSE m.output END END))
+				FROM moved m JOIN command c ON c.id = m.command_id WHERE m.internal),
+			(SELECT array_agg(DISTINCT m.parent_id) FROM moved m WHERE m.parent_id IS NOT NULL),
+			-- The statement's snapshot still shows the task that just ended, so it is left out by id.
+			(SELECT array_agg(n.id) FROM task n WHERE n.parked = 'turn' AND n.id IN (SELECT (SELECT min(w.id) FROM task w
+				WHERE w.chat_id = m.chat_id AND w.command_id = m.command_id AND w.id <> ALL (p_task)) FROM moved m))
+		INTO gone, commands, limited, lists, parents, turns;
+		-- Few commands are ordered, and an update that changes nothing has its triggers all the same.
+		IF turns IS NOT NULL THEN
+			UPDATE task n SET parked = '' WHERE n.parked = 'turn' AND n.id = ANY (turns);
+		END IF;
 		IF lists IS NOT NULL THEN
 			PERFORM choices_store(lists);
 		END IF;
 		PERFORM limits_leave(commands, limited);
+		IF EXISTS (SELECT FROM file f WHERE f.task_id = ANY (p_task)) THEN
+			PERFORM results_say(ARRAY(SELECT x.id FROM unnest(p_task) AS x(id) WHERE x.id <> ALL (coalesce(gone, '{}'))));
+		END IF;
 		IF parents IS NOT NULL THEN
 			PERFORM task_gather(parents);
 		END IF;
@@ -500,9 +511,11 @@ BEGIN
 		END LOOP;
 		-- Rights are looked at again: what was withdrawn meanwhile does not run.
 		SELECT array_agg(t.id) FILTER (WHERE c.id IS NULL OR NOT c.enabled),
-			array_agg(t.id) FILTER (WHERE c.enabled AND NOT t.internal AND NOT (u.enabled AND may_run(t.user_id, t.command_id, t.chat_id, t.args)))
+			-- As may_run() has it; a call for each task would cost more.
+			array_agg(t.id) FILTER (WHERE c.enabled AND NOT t.internal AND NOT (u.enabled
+				AND EXISTS (SELECT FROM grants_that_fit(t.user_id, t.command_id, t.chat_id, t.args)) AND coalesce(h.allowed, true)))
 		INTO gone, denied
-		FROM task t LEFT JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id
+		FROM task t LEFT JOIN command c ON c.id = t.command_id LEFT JOIN app_user u ON u.id = t.user_id LEFT JOIN chat h ON h.chat_id = t.chat_id
 		WHERE t.id = ANY (claimed);
 		IF gone IS NOT NULL THEN
 			PERFORM task_close(gone, 'refused', 'gone', 'command removed or switched off', '{}');
@@ -536,7 +549,8 @@ DECLARE
 	r record;
 	place bigint;
 BEGIN
-	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id, h.telegram_id
+	FOR r IN SELECT x.*, h.chat_id, h.thread_id, h.update_id, h.line, h.finished_at, h.command_id, h.telegram_id, h.parent_id, h.host,
+				EXISTS (SELECT FROM task t WHERE t.id = h.parent_id) AS gathering
 			FROM unnest(p_task, p_attempt, p_state, p_exit, p_signal, p_text, p_output, p_output_bytes, p_output_cut)
 				AS x(id, attempt, state, exit_status, term_signal, text, output, output_bytes, output_cut)
 			JOIN task_history h ON h.id = x.id AND h.attempt = x.attempt AND h.engine_id = p_engine
@@ -544,15 +558,21 @@ BEGIN
 		UPDATE task_history h SET reason = 'late result: ' || r.state, exit_status = nullif(r.exit_status, -1), term_signal = nullif(r.term_signal, -1),
 			output_bytes = r.output_bytes, output_cut = r.output_cut
 		WHERE h.id = r.id AND h.finished_at = r.finished_at;
-		INSERT INTO task_output (task_id, body) SELECT r.id, r.output FROM command c WHERE c.id = r.command_id AND c.logged AND r.output <> ''
+		INSERT INTO task_output (task_id, body, head, digest)
+		SELECT r.id, v.output, CASE WHEN r.parent_id IS NOT NULL THEN output_head(v.output) END, CASE WHEN r.parent_id IS NOT NULL THEN output_digest(v.output) END
+		FROM command c, LATERAL (SELECT CASE WHEN r.output = '' AND r.parent_id IS NOT NULL THEN r.text ELSE r.output END AS output) v
+		WHERE c.id = r.command_id AND (c.logged OR r.gathering) AND v.output <> ''
 		ON CONFLICT DO NOTHING;
+		INSERT INTO audit_event (actor, chat_id, action, object, detail)
+		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
+		-- The other hosts are not through: their one message tells of it.
+		UPDATE outbox SET wanted_version = wanted_version + 1 WHERE r.gathering AND coalesce_key = 'live ' || r.parent_id AND NOT final;
+		CONTINUE WHEN r.gathering;
 		UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = r.chat_id RETURNING out_seq INTO place;
 		INSERT INTO outbox (op, chat_id, seq, thread_id, text, task_id, update_id)
 		VALUES ('send', r.chat_id, place, r.thread_id,
-			say('late', jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line))
+			say(CASE WHEN r.parent_id IS NULL THEN 'late' ELSE 'late_part' END, jsonb_build_object('task', r.id, 'state', r.state, 'line', r.line, 'host', r.host))
 				|| CASE WHEN answer_chat(r.command_id, r.chat_id, r.telegram_id) = r.chat_id THEN E'\n' || r.text ELSE '' END, r.id, r.update_id);
-		INSERT INTO audit_event (actor, chat_id, action, object, detail)
-		VALUES ('engine', r.chat_id, 'late', 'task ' || r.id, jsonb_build_object('line', r.line, 'state', r.state));
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION task_late(bigint, bigint[], bigint[], integer[], text[], integer[], integer[], text[], text[], bigint[], boolean[])

@@ -28,9 +28,10 @@ COMMENT ON FUNCTION config_apply_hook(jsonb) IS 'Makes a hook as declared; its t
 CREATE OR REPLACE FUNCTION hook_button_complaint(p_button jsonb, p_parameters jsonb) RETURNS TABLE (key text, reason text)
 LANGUAGE sql IMMUTABLE AS $$
 	SELECT 'args.' || k, CASE WHEN q.p IS NULL THEN format('command "%s" has no parameter "%s"', p_button ->> 'command', k)
+		WHEN q.p ->> 'type' = 'file' THEN 'is a file: a button cannot hold one'
 		ELSE 'is a secret: a button cannot hold a value of it' END
 	FROM jsonb_object_keys(p_button -> 'args') AS k LEFT JOIN LATERAL (SELECT p FROM jsonb_array_elements(p_parameters) p WHERE p ->> 'name' = k) q ON true
-	WHERE q.p IS NULL OR (q.p ->> 'secret')::boolean
+	WHERE q.p IS NULL OR (q.p ->> 'secret')::boolean OR q.p ->> 'type' = 'file'
 $$;
 COMMENT ON FUNCTION hook_button_complaint(jsonb, jsonb) IS 'What is wrong with a declared button of a hook, given its command''s declared parameters';
 

@@ -112,6 +112,9 @@ BEGIN
 	IF chore_due('retention', '1 minute') THEN
 		PERFORM retention(p_history_days, p_output_days);
 	END IF;
+	IF chore_due('files', '1 minute') THEN
+		PERFORM files_forget();
+	END IF;
 	IF chore_due('slots', '1 minute') THEN
 		PERFORM slots_fill();
 	END IF;

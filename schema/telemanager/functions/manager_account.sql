@@ -94,6 +94,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION manager_account_password(jsonb, jsonb) IS 'The hash of one''s own password, to compare what was typed with; or seconds to wait';
 
+CREATE OR REPLACE FUNCTION account_shown(p_user app_user) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT jsonb_build_object('second_factor', (p_user).totp_secret IS NOT NULL, 'temporary_password', (p_user).password_temporary, 'version', (p_user).version)
+$$;
+COMMENT ON FUNCTION account_shown(app_user) IS 'What the record tells of how somebody signs in: no secret';
+
 CREATE OR REPLACE FUNCTION manager_account_change(p_visit jsonb, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -117,8 +123,9 @@ BEGIN
 		DELETE FROM totp_recovery WHERE user_id = u.id;
 		INSERT INTO totp_recovery (user_id, code_hash) SELECT u.id, decode(h, 'hex') FROM jsonb_array_elements_text(p -> 'codes') h;
 	END CASE;
+	-- Of what is secret the record tells that it changed, not what it is.
 	PERFORM page_record(p_visit, CASE p ->> 'what' WHEN 'password' THEN 'password changed' WHEN 'totp_off' THEN 'second factor removed' ELSE 'recovery codes made' END,
-		'user ' || u.login);
+		'user ' || u.login, account_shown(u), account_shown((SELECT x FROM app_user x WHERE x.id = u.id)));
 	RETURN '{}';
 END $$;
 COMMENT ON FUNCTION manager_account_change(jsonb, jsonb) IS 'After one''s password was right: a new one, a second factor begun or removed, new recovery codes (what)';
@@ -149,7 +156,7 @@ BEGIN
 	UPDATE app_user x SET totp_secret = secret, totp_last = (p ->> 'step')::bigint, version = x.version + 1, updated_at = now() WHERE x.id = u.id;
 	DELETE FROM totp_recovery WHERE user_id = u.id;
 	INSERT INTO totp_recovery (user_id, code_hash) SELECT u.id, decode(h, 'hex') FROM jsonb_array_elements_text(p -> 'codes') h;
-	PERFORM page_record(p_visit, 'second factor set up', 'user ' || u.login);
+	PERFORM page_record(p_visit, 'second factor set up', 'user ' || u.login, account_shown(u), account_shown((SELECT x FROM app_user x WHERE x.id = u.id)));
 	RETURN '{}';
 END $$;
 COMMENT ON FUNCTION manager_totp_end(jsonb, jsonb) IS 'The first code was right: the second factor counts, with its recovery codes';
@@ -165,7 +172,8 @@ BEGIN
 		AND CASE WHEN p ->> 'id' = 'others' THEN s.id_hash <> decode(p ->> 'session', 'hex') ELSE encode(s.id_hash, 'hex') = p ->> 'id' END;
 	GET DIAGNOSTICS ended = ROW_COUNT;
 	IF ended > 0 THEN
-		PERFORM page_record(p_visit, 'sessions ended', 'user ' || u.login);
+		PERFORM page_record(p_visit, 'sessions ended', 'user ' || u.login, jsonb_build_object('sessions', ended + (SELECT count(*) FROM web_session s WHERE s.user_id = u.id)),
+			jsonb_build_object('sessions', (SELECT count(*) FROM web_session s WHERE s.user_id = u.id)));
 	END IF;
 	RETURN jsonb_build_object('ended', ended);
 END $$;

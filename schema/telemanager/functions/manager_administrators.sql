@@ -197,7 +197,7 @@ BEGIN
 		DELETE FROM web_device WHERE user_id = u.id;
 	END CASE;
 	PERFORM page_record(p_visit, CASE p ->> 'what' WHEN 'password' THEN 'password reset' WHEN 'totp' THEN 'second factor removed' ELSE 'sessions ended' END,
-		'administrator ' || u.login);
+		'administrator ' || u.login, account_shown(u), account_shown((SELECT x FROM app_user x WHERE x.id = u.id)));
 	RETURN jsonb_build_object('id', u.id, 'name', u.login, 'done', true);
 END $$;
 COMMENT ON FUNCTION manager_administrator_reset(jsonb, jsonb) IS 'A temporary password (hash), no second factor, or no sessions for another administrator (what)';

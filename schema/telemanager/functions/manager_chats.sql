@@ -92,7 +92,7 @@ BEGIN
 		INSERT INTO outbox_dead (id, op, chat_id, thread_id, reply_to, text, entities, markup, params, task_id, update_id, parts_sent, message_ids, attempts, reason, created_at)
 		VALUES (o.id, o.op, o.chat_id, o.thread_id, o.reply_to, o.text, o.entities, o.markup, o.params, o.task_id, o.update_id, o.parts_sent, o.message_ids, o.attempts,
 			'held back by ' || user_name((p_visit ->> 'user')::bigint), o.created_at);
-		PERFORM page_record(p_visit, 'held back', 'message ' || o.id, NULL, jsonb_strip_nulls(jsonb_build_object('operation', o.op, 'chat', o.chat_id, 'task', o.task_id)));
+		PERFORM page_record(p_visit, 'held back', 'message ' || o.id, jsonb_strip_nulls(jsonb_build_object('operation', o.op, 'chat', o.chat_id, 'task', o.task_id)));
 		n := n + 1;
 	END LOOP;
 	RETURN jsonb_build_object('flash', 'messages_' || (p ->> 'action'), 'done', jsonb_build_object('count', n));
@@ -142,7 +142,7 @@ BEGIN
 			DELETE FROM outbox_document f WHERE f.outbox_id = d.id;
 		END IF;
 		DELETE FROM outbox_dead x WHERE x.id = d.id;
-		PERFORM page_record(p_visit, CASE p ->> 'action' WHEN 'again' THEN 'sent again' ELSE 'discarded' END, 'message ' || d.id, NULL,
+		PERFORM page_record(p_visit, CASE p ->> 'action' WHEN 'again' THEN 'sent again' ELSE 'discarded' END, 'message ' || d.id,
 			jsonb_strip_nulls(jsonb_build_object('operation', d.op, 'chat', d.chat_id, 'task', d.task_id, 'reason', d.reason)));
 		n := n + 1;
 	END LOOP;
@@ -181,7 +181,7 @@ BEGIN
 	PERFORM FROM chat h WHERE h.chat_id IN (SELECT x.chat_id FROM pending x WHERE x.id = ANY (ids)) ORDER BY h.chat_id FOR UPDATE;
 	FOR n IN SELECT * FROM pending x WHERE x.id = ANY (ids) ORDER BY x.id FOR UPDATE LOOP
 		DELETE FROM pending x WHERE x.id = n.id;
-		PERFORM page_record(p_visit, 'withdrawn', 'request ' || n.id, NULL, jsonb_build_object('line', n.line, 'login', (SELECT u.login FROM app_user u WHERE u.id = n.user_id)));
+		PERFORM page_record(p_visit, 'withdrawn', 'request ' || n.id, jsonb_build_object('line', n.line, 'login', (SELECT u.login FROM app_user u WHERE u.id = n.user_id)));
 		PERFORM chat_say(n.chat_id, n.thread_id, say('withdrawn', jsonb_build_object('request', n.id, 'line', n.line, 'by', user_name((p_visit ->> 'user')::bigint))), NULL, n.message_id, n.update_id, NULL, NULL);
 		done := done + 1;
 	END LOOP;

@@ -56,7 +56,9 @@ BEGIN
 			CONTINUE WHEN (act = 'pause') = (e.paused_at IS NOT NULL);
 			UPDATE engine x SET paused_at = CASE WHEN act = 'pause' THEN now() END WHERE x.id = e.id;
 		END IF;
-		PERFORM page_record(p_visit, CASE act WHEN 'pause' THEN 'paused' WHEN 'resume' THEN 'resumed' ELSE 'removed' END, 'engine ' || e.name);
+		PERFORM page_record(p_visit, CASE act WHEN 'pause' THEN 'paused' WHEN 'resume' THEN 'resumed' ELSE 'removed' END, 'engine ' || e.name,
+			CASE WHEN act = 'forget' THEN jsonb_build_object('queues', e.queues, 'slots', e.slots) ELSE jsonb_build_object('paused', act <> 'pause') END,
+			CASE WHEN act <> 'forget' THEN jsonb_build_object('paused', act = 'pause') END);
 		done := done || e.name;
 	END LOOP;
 	PERFORM pg_notify('task', '');
@@ -166,7 +168,7 @@ BEGIN
 	END IF;
 	FOR q IN SELECT * FROM queue x WHERE x.name = ANY (names) AND (x.paused_at IS NULL) = (act = 'pause') ORDER BY x.name FOR UPDATE LOOP
 		UPDATE queue x SET paused_at = CASE WHEN act = 'pause' THEN now() END WHERE x.name = q.name;
-		PERFORM page_record(p_visit, act || 'd', 'queue ' || q.name);
+		PERFORM page_record(p_visit, act || 'd', 'queue ' || q.name, jsonb_build_object('paused', act <> 'pause'), jsonb_build_object('paused', act = 'pause'));
 		done := done || q.name;
 	END LOOP;
 	PERFORM pg_notify('task', '');

@@ -115,7 +115,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	UPDATE hook x SET token_hash = decode(p ->> 'token', 'hex'), token_at = now() WHERE x.id = h.id;
-	PERFORM page_record(p_visit, CASE WHEN h.token_hash IS NULL THEN 'token made' ELSE 'token renewed' END, 'hook ' || h.name);
+	PERFORM page_record(p_visit, CASE WHEN h.token_hash IS NULL THEN 'token made' ELSE 'token renewed' END, 'hook ' || h.name,
+		jsonb_build_object('token_of', coalesce(h.token_at::text, '')), jsonb_build_object('token_of', now()::text));
 	RETURN jsonb_build_object('id', h.id, 'name', h.name, 'former', h.token_hash IS NOT NULL);
 END $$;
 COMMENT ON FUNCTION manager_hook_renew(jsonb, jsonb) IS 'Gives a hook another token (token: its hash); former: there was one, which holds no more';

@@ -59,7 +59,8 @@ BEGIN
 			'depends', page_depends(CASE WHEN i.used_at IS NULL THEN 'link_ends' ELSE 'account_stays' END, 1));
 	END IF;
 	DELETE FROM invite x WHERE x.id = i.id;
-	PERFORM page_record(p_visit, 'removed', 'invite ' || i.id);
+	PERFORM page_record(p_visit, 'removed', 'invite ' || i.id, jsonb_strip_nulls(jsonb_build_object('login', (SELECT u.login FROM app_user u WHERE u.id = i.user_id),
+		'role', (SELECT r.name FROM role r WHERE r.id = i.role_id), 'note', nullif(i.note, ''), 'used', i.used_at IS NOT NULL)));
 	RETURN jsonb_build_object('done', true, 'kind', 'invite', 'name', '#' || i.id);
 END $$;
 COMMENT ON FUNCTION manager_invite_remove(jsonb, jsonb) IS 'Takes an invitation back, or (used) off the list';

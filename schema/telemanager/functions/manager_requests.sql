@@ -66,7 +66,8 @@ BEGIN
 			done := done || request_approve(p_visit, j, p ->> 'value');
 		ELSE
 			UPDATE join_request x SET state = 'refused', decided_by = (p_visit ->> 'user')::bigint, decided_at = now() WHERE x.telegram_id = j.telegram_id;
-			PERFORM page_record(p_visit, 'refused', 'stranger ' || j.telegram_id, NULL, jsonb_build_object('name', j.name, 'username', j.username));
+			PERFORM page_record(p_visit, 'refused', 'stranger ' || j.telegram_id, jsonb_build_object('name', j.name, 'username', j.username, 'state', j.state),
+				jsonb_build_object('name', j.name, 'username', j.username, 'state', 'refused'));
 			done := done || coalesce(nullif(j.name, ''), j.telegram_id::text);
 		END IF;
 	END LOOP;

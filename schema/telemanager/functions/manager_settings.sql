@@ -2,7 +2,8 @@
 
 CREATE OR REPLACE FUNCTION setting_about() RETURNS TABLE (name text, standard integer, low integer, high integer)
 LANGUAGE sql IMMUTABLE AS $$
-	VALUES ('asking_minutes', 10, 1, 1440), ('confirming_minutes', 5, 1, 1440), ('approving_hours', 24, 1, 720), ('dead_letter_days', 90, 1, 3650), ('rejected_days', 30, 1, 3650)
+	VALUES ('asking_minutes', 10, 1, 1440), ('confirming_minutes', 5, 1, 1440), ('approving_hours', 24, 1, 720), ('dead_letter_days', 90, 1, 3650), ('rejected_days', 30, 1, 3650),
+		('file_hours', 24, 1, 720), ('file_megabytes', 20, 1, 20)
 $$;
 COMMENT ON FUNCTION setting_about() IS 'Settings of the table setting: what each is where nobody changed it, and its limits';
 

@@ -100,6 +100,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION queue_states() IS 'Queues with what waits and runs in them, since when, and how many engines serve them';
 
+CREATE OR REPLACE FUNCTION certificate_told(p_seen jsonb, p_at timestamptz) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('looked', page_second(p_at), 'error', p_seen ->> 'error', 'until', page_time(e.until),
+		'days', greatest(0, floor(extract(epoch FROM e.until - now()) / 86400))::integer::text, 'expired', e.until <= now(),
+		'soon', e.until > now() AND e.until < now() + interval '14 days')
+	FROM (SELECT to_timestamp((p_seen ->> 'expires')::double precision) AS until) e
+$$;
+COMMENT ON FUNCTION certificate_told(jsonb, timestamptz) IS 'What the sender saw of the certificate of the webhook''s address, to be shown';
+
 CREATE OR REPLACE FUNCTION manager_start(p_visit jsonb, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
 DECLARE
@@ -151,6 +160,7 @@ BEGIN
 		'url', nullif(b.webhook ->> 'url', ''), 'pending', coalesce(b.webhook ->> 'pending_update_count', '0'), 'checked', page_second(b.webhook_at),
 		'stale', b.webhook_at < now() - interval '10 minutes', 'many', (b.webhook ->> 'pending_update_count')::bigint > 100,
 		'error', CASE WHEN (b.webhook ->> 'last_error_date')::bigint > extract(epoch FROM now() - interval '1 hour') THEN b.webhook ->> 'last_error_message' END,
-		'error_at', page_second(to_timestamp((b.webhook ->> 'last_error_date')::double precision))) END));
+		'error_at', page_second(to_timestamp((b.webhook ->> 'last_error_date')::double precision)),
+		'certificate', CASE WHEN b.certificate ->> 'url' = b.webhook ->> 'url' THEN certificate_told(b.certificate, b.certificate_at) END) END));
 END $$;
 COMMENT ON FUNCTION manager_start(jsonb, jsonb) IS 'The first page, as far as who asks may see it (may, by area)';

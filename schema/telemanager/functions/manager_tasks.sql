@@ -95,6 +95,28 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION manager_task_export(jsonb, jsonb) IS 'A part of the list of tasks for a file';
 
+-- Cut by characters: a part of the output, and where the next begins.
+CREATE OR REPLACE FUNCTION manager_task_output(p_visit jsonb, p jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	size CONSTANT integer := 262144;
+	wanted bigint := number_of(p ->> 'id');
+	place integer := coalesce((p #>> '{after,0}')::integer, 0);
+	start integer := coalesce((p #>> '{after,1}')::integer, 1);
+	shown text;
+BEGIN
+	SELECT o.part, substr(o.body, start, size) INTO place, shown FROM task_output o WHERE o.task_id = wanted AND o.part >= place ORDER BY o.part LIMIT 1;
+	IF shown IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF NOT p ? 'after' THEN
+		PERFORM page_record(p_visit, 'exported', 'task ' || wanted);
+	END IF;
+	RETURN jsonb_build_object('name', 'task-' || wanted || '.txt', 'text', shown, 'next', CASE WHEN length(shown) = size THEN jsonb_build_array(place, start + size)
+		WHEN EXISTS (SELECT FROM task_output o WHERE o.task_id = wanted AND o.part > place) THEN jsonb_build_array(place + 1, 1) END);
+END $$;
+COMMENT ON FUNCTION manager_task_output(jsonb, jsonb) IS 'A part of what a task printed, for a file';
+
 -- One task
 
 CREATE OR REPLACE FUNCTION task_steps(p_admitted timestamptz, p_claimed timestamptz, p_started timestamptz, p_finished timestamptz, p_sent timestamptz) RETURNS jsonb
@@ -128,7 +150,9 @@ BEGIN
 		h := jsonb_populate_record(NULL::task_history, to_jsonb(t) || '{"finished_at": null}');
 	END IF;
 	SELECT * INTO c FROM command x WHERE x.id = h.command_id;
-	IF t.id IS NOT NULL AND c.logged THEN
+	IF t.parked = 'hosts' THEN
+		output := (SELECT x.body FROM hosts_shown(wanted, t.line) x);
+	ELSIF t.id IS NOT NULL AND c.logged THEN
 		-- While it runs, what its chat sees of it.
 		SELECT o.text INTO output FROM outbox o WHERE o.coalesce_key = 'live ' || wanted;
 	END IF;
@@ -174,6 +198,7 @@ BEGIN
 			WHERE a.telegram_id = h.telegram_id AND a.user_id = h.user_id)) THEN 'person_gone'
 		WHEN NOT EXISTS (SELECT FROM chat x WHERE x.chat_id = h.chat_id AND x.allowed AND x.blocked_at IS NULL) THEN 'chat_closed'
 		WHEN EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id AND q.secret AND h.args ? q.name) THEN 'secret_not_kept'
+		WHEN EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id AND q.type = 'file' AND h.args ? q.name) THEN 'file_not_kept'
 		-- The arguments were checked against what the command was then.
 		WHEN c.updated_at > h.admitted_at AND (h.args <> '{}' OR EXISTS (SELECT FROM command_parameter q WHERE q.command_id = c.id)) THEN 'command_changed' END;
 	IF refused IS NOT NULL THEN
@@ -219,7 +244,8 @@ BEGIN
 			IF t.id IS NULL OR task_stop(who, t) = 'cancel_already' THEN
 				done := done || jsonb_build_object('over', (done ->> 'over')::integer + 1);
 			ELSE
-				PERFORM page_record(p_visit, 'cancelled', 'task ' || one, NULL, jsonb_build_object('line', t.line));
+				PERFORM page_record(p_visit, 'cancelled', 'task ' || one, jsonb_build_object('line', t.line, 'state', t.state),
+					jsonb_build_object('line', t.line, 'state', coalesce((SELECT x.state FROM task x WHERE x.id = one), 'cancelled')));
 				done := done || jsonb_build_object('count', (done ->> 'count')::integer + 1);
 			END IF;
 		END LOOP;

@@ -39,6 +39,7 @@ LANGUAGE sql IMMUTABLE AS $$
 		('teleops_webhook_pending_updates', 'gauge', '{}', 'Updates that wait at Telegram, as getWebhookInfo last said'),
 		('teleops_webhook_last_error_timestamp_seconds', 'gauge', '{}', 'When Telegram last failed to deliver, as getWebhookInfo last said; 0: never'),
 		('teleops_webhook_checked_timestamp_seconds', 'gauge', '{}', 'When getWebhookInfo was last answered; 0: never'),
+		('teleops_webhook_certificate_end_timestamp_seconds', 'gauge', '{}', 'When the certificate at the webhook''s address expires, as the sender last saw it'),
 		('teleops_audit_unsealed', 'gauge', '{}', 'Audit events not sealed yet, counted up to 10000'),
 		('teleops_audit_unsealed_oldest_seconds', 'gauge', '{}', 'Age of the oldest of them'),
 		('teleops_history_default_rows', 'gauge', '{}', 'Rows in task_history_default, counted up to 1000; there should be none'),
@@ -137,6 +138,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enabl
 	UNION ALL SELECT 'teleops_webhook_last_error_timestamp_seconds', '', coalesce((b.webhook ->> 'last_error_date')::double precision, 0)
 	FROM bot_status b WHERE b.webhook IS NOT NULL
 	UNION ALL SELECT 'teleops_webhook_checked_timestamp_seconds', '', coalesce(extract(epoch FROM b.webhook_at), 0) FROM bot_status b
+	UNION ALL SELECT 'teleops_webhook_certificate_end_timestamp_seconds', '', (b.certificate ->> 'expires')::double precision FROM bot_status b
+	WHERE b.certificate ? 'expires' AND b.certificate ->> 'url' = b.webhook ->> 'url'
 	-- Without that right the sessions of others show nothing, and a figure would calm where it should alarm: then there is none.
 	UNION ALL SELECT 'teleops_transaction_oldest_seconds', '', extract(epoch FROM coalesce(now() - least(
 		(SELECT min(a.xact_start) FROM pg_stat_activity a

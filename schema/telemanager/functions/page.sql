@@ -217,7 +217,9 @@ LANGUAGE sql STABLE AS $$
 		WHEN 'administrator' THEN (SELECT login FROM app_user WHERE id = p_id)
 		WHEN 'command' THEN (SELECT name FROM command WHERE id = p_id)
 		WHEN 'schedule' THEN (SELECT name FROM schedule WHERE id = p_id)
-		WHEN 'hook' THEN (SELECT name FROM hook WHERE id = p_id) END
+		WHEN 'hook' THEN (SELECT name FROM hook WHERE id = p_id)
+		WHEN 'engine' THEN (SELECT name FROM engine WHERE id = p_id)
+		WHEN 'chat' THEN (SELECT chat_id::text FROM chat WHERE chat_id = p_id) END
 $$;
 COMMENT ON FUNCTION page_object(text, bigint) IS 'The name that an object has in the record; null: there is no such object';
 

@@ -62,7 +62,11 @@ BEGIN
 	FOR q IN SELECT * FROM command_parameter p WHERE p.command_id = p_command AND jsonb_typeof(p_args -> p.name) = 'object' ORDER BY p.position LOOP
 		given := p_args -> q.name;
 		CONTINUE WHEN given ? 'sealed';
-		IF given ? 'target' THEN
+		IF given ? 'document' THEN
+			complaint := file_complaint(q, given);
+			EXIT WHEN complaint IS NOT NULL;
+			CONTINUE;
+		ELSIF given ? 'target' THEN
 			hosts := hosts_find(given ->> 'target');
 			complaint := CASE WHEN hosts IS NULL THEN argument_complaint(q, say('what_target'), given ->> 'target') END;
 		ELSIF given ? 'user' THEN
@@ -84,12 +88,13 @@ COMMENT ON FUNCTION args_resolve(bigint, bigint, jsonb)
 CREATE OR REPLACE FUNCTION args_masked(p_args jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-	IF p_args @? '$.*.sealed' THEN
-		RETURN (SELECT jsonb_object_agg(a.key, CASE WHEN jsonb_typeof(a.value) = 'object' THEN '"•••"' ELSE a.value END) FROM jsonb_each(p_args) a);
+	IF p_args @? '$.*.*' THEN
+		RETURN (SELECT jsonb_object_agg(a.key, CASE WHEN jsonb_typeof(a.value) <> 'object' THEN a.value
+			WHEN a.value ? 'sealed' THEN '"•••"' ELSE a.value -> 'name' END) FROM jsonb_each(p_args) a);
 	END IF;
 	RETURN p_args;
 END $$;
-COMMENT ON FUNCTION args_masked(jsonb) IS 'Arguments as they may be kept and shown: what is sealed is not even that';
+COMMENT ON FUNCTION args_masked(jsonb) IS 'Arguments as they may be kept and shown: what is sealed is not even that, a file is its name';
 
 -- -- choices that a command gives
 
@@ -179,6 +184,7 @@ CREATE OR REPLACE FUNCTION parameter_text(q command_parameter) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT concat(q.name, ': ', q.type,
 		CASE WHEN q.type = 'date' THEN range_text(q.minimum, q.maximum)
+			WHEN q.type = 'file' THEN say('hint_file', jsonb_build_object('most', pg_size_pretty(file_most(q))))
 			ELSE concat(' from ' || q.minimum, CASE WHEN q.minimum IS NULL THEN ' up to ' ELSE ' to ' END || q.maximum) END,
 		CASE WHEN q.type = 'choice' THEN choices_text(q)
 			WHEN q.type = 'pattern' THEN ' ' || q.pattern
@@ -211,6 +217,20 @@ BEGIN
 		UNION ALL
 		SELECT format('command %s: a command with a target cannot be ordered', c.name)
 		FROM command c JOIN command_parameter p ON p.command_id = c.id WHERE c.id = which AND p.type = 'target' AND c.ordered
+		UNION ALL
+		SELECT format('command %s: only a program can take a file (%s), so its kind must be exec', c.name, p.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id WHERE c.id = which AND p.type = 'file' AND c.kind <> 'exec'
+		UNION ALL
+		SELECT format('command %s: it can take 8 files at most', c.name)
+		FROM command c WHERE c.id = which AND (SELECT count(*) FROM command_parameter p WHERE p.command_id = c.id AND p.type = 'file') > 8
+		UNION ALL
+		SELECT format('command %s: a grant cannot hold values of the file %s', c.name, p.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN role_command g ON g.command_id = c.id
+		WHERE c.id = which AND p.type = 'file' AND g.constraints ? p.name
+		UNION ALL
+		SELECT format('command %s: a hook''s button cannot hold the file %s', c.name, p.name)
+		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN hook_button b ON b.command_id = c.id
+		WHERE c.id = which AND p.type = 'file' AND b.args ? p.name
 		UNION ALL
 		SELECT format('command %s: a grant cannot hold values of the secret %s', c.name, p.name)
 		FROM command c JOIN command_parameter p ON p.command_id = c.id JOIN role_command g ON g.command_id = c.id

@@ -153,7 +153,8 @@ COMMENT ON FUNCTION pending_note(pending, text, bigint, bigint, bigint) IS 'What
 
 CREATE OR REPLACE FUNCTION pending_lifetime(p_state text) RETURNS interval
 LANGUAGE sql STABLE AS $$
-	SELECT CASE p_state WHEN 'approving' THEN interval '1 hour' * setting_of('approving_hours') WHEN 'asking' THEN interval '1 minute' * setting_of('asking_minutes')
+	SELECT CASE p_state WHEN 'fetching' THEN interval '1 hour' * setting_of('file_hours')
+		WHEN 'approving' THEN interval '1 hour' * setting_of('approving_hours') WHEN 'asking' THEN interval '1 minute' * setting_of('asking_minutes')
 		ELSE interval '1 minute' * setting_of('confirming_minutes') END
 $$;
 COMMENT ON FUNCTION pending_lifetime(text) IS 'How long a request waits in a state';
@@ -250,6 +251,8 @@ BEGIN
 		PERFORM pending_note(p, 'changed meanwhile', p.user_id, p.telegram_id, NULL);
 		DELETE FROM pending WHERE id = p.id;
 		RETURN say('pending_changed', jsonb_build_object('command', c.name));
+	ELSIF files_wanted(p.args) THEN
+		PERFORM pending_fetch(p);
 	ELSIF c.dangerous AND NOT p.confirmed THEN
 		PERFORM pending_confirm(p);
 	ELSIF c.approvals > (SELECT count(*) FROM approval a WHERE a.pending_id = p.id) THEN
@@ -260,7 +263,7 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION pending_go_on(bigint) IS 'The next stage of a request whose arguments are complete: confirmation, approval, task. A text: why it ended instead';
+COMMENT ON FUNCTION pending_go_on(bigint) IS 'The next stage of a request whose arguments are complete: files, confirmation, approval, task. A text: why it ended instead';
 
 -- Choices as buttons, two a row; whose conversation it is alone may press them.
 CREATE OR REPLACE FUNCTION question_keys(p pending, q command_parameter, p_private boolean) RETURNS jsonb
@@ -310,7 +313,8 @@ BEGIN
 	END IF;
 	UPDATE pending SET asked = q.name WHERE id = p.id;
 	DELETE FROM button WHERE pending_id = p.id;
-	question := concat_ws(E'\n', nullif(p_complaint, ''), say('ask', jsonb_build_object('command', c_name, 'parameter', parameter_text(q))));
+	question := concat_ws(E'\n', nullif(p_complaint, ''), say('ask', jsonb_build_object('command', c_name, 'parameter', parameter_text(q))),
+		CASE WHEN q.type = 'file' THEN say('ask_file') END);
 	keys := question_keys(p, q, p.chat_id > 0);
 	IF p_message <> 0 AND keys ? 'inline_keyboard' THEN
 		PERFORM chat_edit(p.chat_id, p_message, question, keys, p.update_id);
@@ -326,7 +330,7 @@ CREATE OR REPLACE FUNCTION line_with(p_line text, q command_parameter, p_value t
 LANGUAGE sql STABLE AS $$
 	SELECT p_line || ' ' || q.name || '=' || CASE
 		WHEN q.secret THEN '•••'
-		WHEN q.type = 'text' AND NOT EXISTS (SELECT FROM command_parameter x WHERE x.command_id = q.command_id AND x.position > q.position) THEN p_value
+		WHEN q.type = 'text' AND NOT EXISTS (SELECT FROM command_parameter x WHERE x.command_id = q.command_id AND x.position > q.position AND x.type <> 'file') THEN p_value
 		WHEN p_value = '' OR p_value ~ '[\s''"\\]' THEN word_quoted(p_value)
 		ELSE p_value END
 $$;
@@ -358,7 +362,7 @@ BEGIN
 	IF r.complaint IS NOT NULL THEN
 		RETURN pending_ask(p_id, r.complaint, 0);
 	END IF;
-	UPDATE pending p SET args = p.args || r.args, answered = p.answered || p.asked, line = line_with(p.line, q, r.args ->> q.name)
+	UPDATE pending p SET args = p.args || r.args, answered = p.answered || p.asked, line = line_with(p.line, q, args_masked(r.args) ->> q.name)
 	FROM command_parameter q WHERE p.id = p_id AND q.command_id = p.command_id AND q.name = p.asked;
 	RETURN pending_ask(p_id, '', p_message);
 END $$;
@@ -513,19 +517,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION admission_chats(admission) IS 'Chats beside its own that an admission may write to';
 
--- Requests nobody answered. Only an approval was promised to somebody, who hears of it.
+-- Requests nobody answered. Only an approval, or a file, was waited for by somebody, who hears of it.
 CREATE OR REPLACE FUNCTION pending_expire() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	p pending;
+	over bigint[] := ARRAY(SELECT x.id FROM pending x WHERE x.expires_at < now() ORDER BY x.chat_id, x.id LIMIT 500);
 BEGIN
-	FOR p IN SELECT x.* FROM pending x JOIN chat h ON h.chat_id = x.chat_id WHERE x.expires_at < now() ORDER BY x.chat_id, x.id LIMIT 500
-			FOR UPDATE OF h LOOP
+	-- Not locked by the loop's own query: a chat that was written to for one request would be passed over for the next.
+	PERFORM FROM chat h WHERE h.chat_id IN (SELECT x.chat_id FROM pending x WHERE x.id = ANY (over)) ORDER BY h.chat_id FOR UPDATE;
+	FOR p IN SELECT * FROM pending x WHERE x.id = ANY (over) ORDER BY x.chat_id, x.id LOOP
+		-- Who waited for the chat may find it answered, or given more time.
 		DELETE FROM pending WHERE id = p.id AND expires_at < now();
 		CONTINUE WHEN NOT FOUND;
 		PERFORM pending_note(p, 'expired', p.user_id, p.telegram_id, NULL);
 		IF p.state = 'approving' THEN
 			PERFORM chat_say(p.chat_id, p.thread_id, say('approval_expired', jsonb_build_object('request', p.id, 'line', p.line)), NULL, p.message_id,
+				p.update_id, NULL, NULL);
+			PERFORM pg_notify('outbox', '');
+		ELSIF p.state = 'fetching' THEN
+			PERFORM chat_say(p.chat_id, p.thread_id, say('file_late') || E'\n' || say('file_not_run', jsonb_build_object('line', p.line)), NULL, p.message_id,
 				p.update_id, NULL, NULL);
 			PERFORM pg_notify('outbox', '');
 		END IF;

@@ -87,8 +87,8 @@ COMMENT ON FUNCTION is_builtin(text) IS 'Whether TeleOps itself answers to this 
 
 CREATE OR REPLACE FUNCTION command_usage(p_command bigint) RETURNS text
 LANGUAGE sql STABLE AS $$
-	SELECT '/' || c.name || coalesce((SELECT string_agg(CASE WHEN p.required THEN ' <' || p.name || '>' ELSE ' [' || p.name || ']' END, ''
-			ORDER BY p.position) FROM command_parameter p WHERE p.command_id = c.id), '')
+	SELECT '/' || c.name || coalesce((SELECT string_agg(CASE WHEN p.required THEN ' <' || v.word || '>' ELSE ' [' || v.word || ']' END, ''
+			ORDER BY p.position) FROM command_parameter p, LATERAL (SELECT p.name || CASE p.type WHEN 'file' THEN ': file' ELSE '' END AS word) v WHERE p.command_id = c.id), '')
 	FROM command c WHERE c.id = p_command
 $$;
 COMMENT ON FUNCTION command_usage(bigint) IS 'Usage line of a command, as /say <text>';

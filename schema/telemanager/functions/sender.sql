@@ -48,15 +48,17 @@ COMMENT ON FUNCTION outbox_take(bigint, bigint[], integer)
 
 CREATE OR REPLACE FUNCTION outbox_text(p_epoch bigint, p_id bigint) RETURNS TABLE (text text, entities jsonb, markup jsonb, version integer, final boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT o.text, o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
+	SELECT coalesce((SELECT s.body FROM task t, hosts_shown(t.id, t.line) s WHERE t.id = o.task_id AND t.parked = 'hosts' AND o.op = 'live' AND NOT o.final), o.text),
+		o.entities, o.markup, o.wanted_version, o.final FROM outbox o WHERE o.id = p_id AND o.taken_by = p_epoch
 $$;
 COMMENT ON FUNCTION outbox_text(bigint, bigint) IS 'What an operation taken says by now: only the newest is worth an edit';
 
-CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea)
+CREATE OR REPLACE FUNCTION outbox_file(p_epoch bigint, p_id bigint) RETURNS TABLE (name text, body bytea, file_id bigint, size bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT d.name, d.body FROM outbox_document d JOIN outbox o ON o.id = d.outbox_id WHERE o.id = p_id AND o.taken_by = p_epoch
+	SELECT d.name, d.body, f.id, coalesce(f.size, octet_length(d.body)) FROM outbox_document d JOIN outbox o ON o.id = d.outbox_id
+	LEFT JOIN file f ON f.id = d.file_id WHERE o.id = p_id AND o.taken_by = p_epoch
 $$;
-COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken; no row: it has none';
+COMMENT ON FUNCTION outbox_file(bigint, bigint) IS 'The document of an operation taken, or the file whose parts file_part() has; no row: it has none';
 
 -- outcome: sent (carried out, in the version given), part (one part of a long text sent, more follow), failed (tried, will be tried again),
 -- dead (refused for good), blocked (the chat is closed to us: all that waits for it dies too), expired (too late, dropped),
@@ -153,3 +155,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	UPDATE bot_status SET webhook = p_info, webhook_at = clock_timestamp(), seen_at = clock_timestamp()
 $$;
 COMMENT ON FUNCTION bot_webhook(jsonb) IS 'Notes what getWebhookInfo said';
+
+CREATE OR REPLACE FUNCTION bot_certificate(p_seen jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE bot_status SET certificate = p_seen, certificate_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION bot_certificate(jsonb) IS 'Notes which certificate the webhook''s address serves';

@@ -41,42 +41,63 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION args_of_all(jsonb) IS 'Arguments to be shown for all parts at once: the target stands as its {name}';
 
-CREATE OR REPLACE FUNCTION hosts_of(p_parent bigint) RETURNS TABLE (id bigint, host text, state text, how text, took interval, output text)
+-- What a part printed is read once, when it ends: of that the message shows the head, and a digest tells which are alike.
+CREATE OR REPLACE FUNCTION output_trimmed(p_output text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT rtrim(p_output, E' \t\r\n') $$;
+COMMENT ON FUNCTION output_trimmed(text) IS 'Output as it is shown: without what is empty at its end';
+
+CREATE OR REPLACE FUNCTION output_head(p_output text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT left(output_trimmed(p_output), 601) $$;
+COMMENT ON FUNCTION output_head(text) IS 'So much of a part''s output as a gathered message may show, and a character more where there is more';
+
+CREATE OR REPLACE FUNCTION output_digest(p_output text) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT sha256(convert_to(output_trimmed(p_output), 'UTF8')) $$;
+COMMENT ON FUNCTION output_digest(text) IS 'The same for outputs that are shown once';
+
+CREATE OR REPLACE FUNCTION hosts_of(p_parent bigint) RETURNS TABLE (id bigint, host text, state text, how text, took interval, head text, digest bytea)
 LANGUAGE sql STABLE AS $$
-	SELECT t.id, t.host, t.state, '', NULL, '' FROM task t WHERE t.parent_id = p_parent
+	SELECT t.id, t.host, t.state, '', NULL, '', NULL FROM task t WHERE t.parent_id = p_parent
 	UNION ALL
-	SELECT h.id, h.host, h.state, concat_ws(': ', CASE WHEN h.term_signal IS NOT NULL THEN say('how_signal', jsonb_build_object('signal', h.term_signal))
-			WHEN h.exit_status > 0 THEN say('how_exit', jsonb_build_object('status', h.exit_status)) END, nullif(h.reason, '')),
-		h.finished_at - h.started_at,
-		coalesce((SELECT rtrim(string_agg(o.body, '' ORDER BY o.part), E' \t\r\n') FROM task_output o WHERE o.task_id = h.id), '')
-	FROM task_history h WHERE h.parent_id = p_parent
+	SELECT h.id, h.host, h.state, ltrim(concat_ws(': ', CASE WHEN h.term_signal IS NOT NULL THEN say('how_signal', jsonb_build_object('signal', h.term_signal))
+			WHEN h.exit_status > 0 THEN say('how_exit', jsonb_build_object('status', h.exit_status)) END, nullif(h.reason, '')), ', '),
+		h.finished_at - h.started_at, coalesce(o.head, output_head(o.body), ''), coalesce(o.digest, output_digest(o.body))
+	FROM task_history h LEFT JOIN task_output o ON o.task_id = h.id AND o.part = 0 WHERE h.parent_id = p_parent
 	ORDER BY 2
 $$;
 COMMENT ON FUNCTION hosts_of(bigint) IS 'The parts of a task with a target, by host';
 
 -- Counts, a line a host, and what they printed, each different text once. What would not fit into a message is cut.
-CREATE OR REPLACE FUNCTION hosts_text(p_parent bigint, p_line text, OUT body text, OUT logs text, OUT cut boolean)
+CREATE OR REPLACE FUNCTION hosts_shown(p_parent bigint, p_line text, OUT body text, OUT cut boolean)
 LANGUAGE sql STABLE AS $$
 	WITH part AS MATERIALIZED (SELECT * FROM hosts_of(p_parent)),
 	shown AS (
 		SELECT string_agg(say('hosts_line', jsonb_build_object('host', p.host, 'state', p.state, 'how', CASE WHEN p.how = '' THEN '' ELSE ', ' || p.how END,
-			'took', CASE WHEN p.took IS NULL THEN '' ELSE ', ' || duration_text(p.took) END)), E'\n' ORDER BY p.host) AS lines FROM part p
+			'took', CASE WHEN p.took IS NULL THEN '' ELSE ', ' || duration_text(p.took) END)), E'\n' ORDER BY p.host) AS lines
+		-- No more of them than can be seen.
+		FROM (SELECT * FROM part x ORDER BY x.host LIMIT 200) p
 	), alike AS (
-		SELECT string_agg(p.host, ', ' ORDER BY p.host) AS hosts, p.output, count(*) AS many, min(p.host) AS first FROM part p WHERE p.output <> '' GROUP BY p.output
+		SELECT string_agg(p.host, ', ' ORDER BY p.host) AS hosts, min(p.head) AS head, count(*) AS many, min(p.host) AS first FROM part p WHERE p.head <> '' GROUP BY p.digest
 	), said AS (
-		SELECT string_agg(say('hosts_said', jsonb_build_object('hosts', left(a.hosts, 200), 'output', left(a.output, 600))), E'\n\n' ORDER BY a.many DESC, a.first) AS groups,
-			string_agg(say('hosts_said', jsonb_build_object('hosts', a.hosts, 'output', a.output)), E'\n\n' ORDER BY a.many DESC, a.first) AS logs,
-			coalesce(bool_or(length(a.output) > 600), false) AS cut FROM alike a
+		SELECT string_agg(say('hosts_said', jsonb_build_object('hosts', left(a.hosts, 200), 'output', left(a.head, 600))), E'\n\n' ORDER BY a.many DESC, a.first) AS groups
+		FROM (SELECT * FROM alike x ORDER BY x.many DESC, x.first LIMIT 200) a
 	), whole AS (
 		SELECT concat_ws(E'\n\n', say('hosts_head', jsonb_build_object('task', p_parent, 'line', left(p_line, 200), 'count', c.count, 'done', c.done, 'failed', c.failed,
-			'running', c.running, 'waiting', c.waiting)) || E'\n' || s.lines, g.groups) AS text, g.logs, g.cut
+			'running', c.running, 'waiting', c.waiting)) || E'\n' || s.lines, g.groups) AS text
 		FROM shown s, said g, (SELECT count(*) AS count, count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'queued') AS waiting,
 			count(*) FILTER (WHERE state IN ('claimed', 'running', 'cancelling')) AS running,
 			count(*) FILTER (WHERE state NOT IN ('done', 'queued', 'claimed', 'running', 'cancelling')) AS failed FROM part) c
 	)
-	SELECT left(w.text, 1900), coalesce(w.logs, ''), w.cut OR length(w.text) > 1900 FROM whole w
+	SELECT left(w.text, 1900), length(w.text) > 1900 OR EXISTS (SELECT FROM part p WHERE length(p.head) > 600) FROM whole w
 $$;
-COMMENT ON FUNCTION hosts_text(bigint, text) IS 'What is shown of a task with a target, all that its parts printed, and whether the former lacks some of it';
+COMMENT ON FUNCTION hosts_shown(bigint, text) IS 'What is shown of a task with a target, and whether that lacks some of what its parts printed';
+
+CREATE OR REPLACE FUNCTION hosts_logs(p_parent bigint) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(say('hosts_said', jsonb_build_object('hosts', a.hosts, 'output', output_trimmed(o.body))), E'\n\n' ORDER BY a.many DESC, a.first), '')
+	FROM (SELECT string_agg(p.host, ', ' ORDER BY p.host) AS hosts, count(*) AS many, min(p.host) AS first, min(p.id) AS id
+		FROM hosts_of(p_parent) p WHERE p.head <> '' GROUP BY p.digest) a JOIN task_output o ON o.task_id = a.id AND o.part = 0
+$$;
+COMMENT ON FUNCTION hosts_logs(bigint) IS 'All that the parts of a task printed, each different text once';
 
 -- The caller holds the chats; here each parent is held, so that two engines that finish parts at once see each other.
 CREATE OR REPLACE FUNCTION task_gather(p_parents bigint[]) RETURNS void
@@ -85,9 +106,11 @@ DECLARE
 	t task;
 	c command;
 	rest bigint[];
-	failed integer;
+	waves bigint[];
 	ended text;
-	shown record;
+	shown text;
+	cut boolean;
+	logs text;
 	said bigint;
 	answers bigint;
 	place bigint;
@@ -95,37 +118,43 @@ DECLARE
 BEGIN
 	FOR t IN SELECT * FROM task x WHERE x.id = ANY (p_parents) AND x.parked = 'hosts' ORDER BY x.id FOR UPDATE LOOP
 		SELECT * INTO c FROM command WHERE id = t.command_id;
-		SELECT count(*) FILTER (WHERE x.state <> 'cancelled'), CASE WHEN t.cancelled_by IS NOT NULL OR bool_or(x.state = 'cancelled') THEN 'cancelled' ELSE 'failed' END
-		INTO failed, ended FROM task_history x WHERE x.parent_id = t.id AND x.state <> 'done';
-		SELECT array_agg(x.id) INTO rest FROM task x WHERE x.parent_id = t.id AND x.state = 'queued' AND failed >= c.stop_after;
-		IF rest IS NOT NULL THEN
-			-- Which comes back here.
-			PERFORM task_close(rest, 'cancelled', 'cancelled', 'stopped after failures', '{}');
-			CONTINUE;
+		-- What is looked at here does not grow with the number of parts that have ended: this runs at the end of each.
+		IF c.stop_after IS NOT NULL AND (SELECT count(*) FROM (SELECT FROM task_history x WHERE x.parent_id = t.id AND x.state NOT IN ('done', 'cancelled')
+				LIMIT c.stop_after) n) >= c.stop_after THEN
+			SELECT array_agg(x.id) INTO rest FROM task x WHERE x.parent_id = t.id AND x.state = 'queued';
+			IF rest IS NOT NULL THEN
+				-- Which comes back here.
+				PERFORM task_close(rest, 'cancelled', 'cancelled', 'stopped after failures', '{}');
+				CONTINUE;
+			END IF;
 		END IF;
-		UPDATE task SET parked = '' WHERE id IN (SELECT x.id FROM task x WHERE x.parent_id = t.id AND x.parked = 'wave' ORDER BY x.id
-			LIMIT greatest(0, coalesce(c.at_once, 1) - (SELECT count(*) FROM task y WHERE y.parent_id = t.id AND y.parked <> 'wave')));
-		IF FOUND THEN
+		waves := ARRAY(SELECT x.id FROM task x WHERE x.parent_id = t.id AND x.parked = 'wave' ORDER BY x.id LIMIT coalesce(c.at_once, 1));
+		IF cardinality(waves) > 0 THEN
+			waves := waves[:greatest(0, coalesce(c.at_once, 1) - (SELECT count(*) FROM task x WHERE x.parent_id = t.id AND x.parked <> 'wave'))];
+			UPDATE task SET parked = '' WHERE id = ANY (waves);
 			PERFORM pg_notify('task', '');
 		END IF;
 
-		SELECT * INTO shown FROM hosts_text(t.id, t.line);
 		IF NOT EXISTS (SELECT FROM task x WHERE x.parent_id = t.id) THEN
-			ended := CASE WHEN EXISTS (SELECT FROM task_history x WHERE x.parent_id = t.id AND x.state <> 'done') THEN ended ELSE 'done' END;
+			SELECT CASE WHEN count(*) = 0 THEN 'done' WHEN t.cancelled_by IS NOT NULL OR bool_or(x.state = 'cancelled') THEN 'cancelled' ELSE 'failed' END
+			INTO ended FROM task_history x WHERE x.parent_id = t.id AND x.state <> 'done';
+			SELECT x.body, x.cut INTO shown, cut FROM hosts_shown(t.id, t.line) x;
+			logs := hosts_logs(t.id);
 			DELETE FROM task WHERE id = t.id;
 			INSERT INTO task_history (id, state, attempt, queue, command_id, command_name, user_id, telegram_id, chat_id, thread_id, message_id, update_id,
 				args, line, admitted_at, started_at, output_bytes)
 			VALUES (t.id, ended, t.attempt, t.queue, t.command_id, coalesce(c.name, ''), t.user_id, t.telegram_id, t.chat_id, t.thread_id, t.message_id, t.update_id,
-				args_masked(t.args), t.line, t.admitted_at, t.admitted_at, octet_length(shown.logs));
+				args_masked(t.args), t.line, t.admitted_at, t.admitted_at, octet_length(logs));
 			INSERT INTO audit_event (actor, user_id, telegram_id, chat_id, action, object, detail)
 			VALUES ('engine', t.user_id, t.telegram_id, t.chat_id, ended, 'task ' || t.id, jsonb_build_object('line', t.line));
 			IF c.logged THEN
-				INSERT INTO task_output (task_id, body) SELECT t.id, shown.logs WHERE shown.logs <> '' ON CONFLICT DO NOTHING;
+				INSERT INTO task_output (task_id, body) SELECT t.id, logs WHERE logs <> '' ON CONFLICT DO NOTHING;
 			ELSE
 				DELETE FROM task_output o USING task_history x WHERE x.parent_id = t.id AND o.task_id = x.id;
 			END IF;
 		ELSE
 			ended := NULL;
+			shown := NULL;
 		END IF;
 
 		answers := answer_chat(t.command_id, t.chat_id, t.telegram_id);
@@ -138,24 +167,26 @@ BEGIN
 		-- One message, as live output has it: its first version takes a place in the chat, the others change it within the chat's budget.
 		SELECT * INTO h FROM chat x WHERE x.chat_id = answers AND x.allowed AND x.blocked_at IS NULL;
 		CONTINUE WHEN h.chat_id IS NULL;
-		UPDATE outbox SET text = shown.body, markup = CASE WHEN ended IS NULL THEN markup END, final = ended IS NOT NULL, wanted_version = wanted_version + 1
+		-- What it says meanwhile is made when the sender comes for it, in outbox_text(): that is as often as an edit may be sent, however many parts end.
+		UPDATE outbox SET text = coalesce(shown, text), markup = CASE WHEN ended IS NULL THEN markup END, final = ended IS NOT NULL, wanted_version = wanted_version + 1
 		WHERE coalesce_key = 'live ' || t.id;
 		IF NOT FOUND THEN
 			UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = h.chat_id RETURNING out_seq INTO place;
 			INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, markup, task_id, update_id, coalesce_key, final)
-			VALUES ('live', h.chat_id, place, CASE WHEN h.chat_id = t.chat_id THEN t.thread_id END, CASE WHEN h.type <> 'private' THEN t.message_id END, shown.body,
+			VALUES ('live', h.chat_id, place, CASE WHEN h.chat_id = t.chat_id THEN t.thread_id END, CASE WHEN h.type <> 'private' THEN t.message_id END,
+				coalesce(shown, (SELECT x.body FROM hosts_shown(t.id, t.line) x)),
 				CASE WHEN ended IS NULL THEN jsonb_build_object('inline_keyboard', jsonb_build_array(jsonb_build_array(button_json(say('button_cancel'),
 					button_make('cancel', NULL, NULL, '', now() + interval '8 days', t.id))))) END,
 				t.id, t.update_id, 'live ' || t.id, ended IS NOT NULL);
 		END IF;
 		IF ended IS NOT NULL THEN
 			DELETE FROM button WHERE task_id = t.id;
-			IF shown.cut AND shown.logs <> '' THEN
+			IF cut AND logs <> '' THEN
 				UPDATE chat SET out_seq = out_seq + 1 WHERE chat_id = h.chat_id RETURNING out_seq INTO place;
 				INSERT INTO outbox (op, chat_id, seq, thread_id, reply_to, text, task_id, update_id)
 				VALUES ('document', h.chat_id, place, CASE WHEN h.chat_id = t.chat_id THEN t.thread_id END, CASE WHEN h.type <> 'private' THEN t.message_id END, '',
 					t.id, t.update_id) RETURNING id INTO said;
-				INSERT INTO outbox_document (outbox_id, name, body) VALUES (said, 'task-' || t.id || '.txt', convert_to(shown.logs, 'UTF8'));
+				INSERT INTO outbox_document (outbox_id, name, body) VALUES (said, 'task-' || t.id || '.txt', convert_to(logs, 'UTF8'));
 			END IF;
 		END IF;
 		PERFORM pg_notify('outbox', '');

@@ -93,7 +93,7 @@ BEGIN
 		SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
 	END IF;
 	IF t.parked = 'hosts' OR EXISTS (SELECT FROM task_history x WHERE x.parent_id = h.id) THEN
-		RETURN (hosts_text(p_task, coalesce(t.line, h.line))).body;
+		RETURN (SELECT x.body FROM hosts_shown(p_task, coalesce(t.line, h.line)) x);
 	END IF;
 	IF t.id IS NOT NULL THEN
 		RETURN say('status_active', jsonb_build_object('task', t.id, 'state', task_state_text(t), 'line', t.line, 'name', coalesce(user_name(t.user_id), '-'),
@@ -126,7 +126,7 @@ BEGIN
 	END IF;
 	SELECT * INTO h FROM task_history x WHERE x.id = p_task AND (everybody OR x.user_id = p_user) ORDER BY x.finished_at DESC LIMIT 1;
 	IF h.id IS NULL AND EXISTS (SELECT FROM task x WHERE x.id = p_task AND x.parked = 'hosts' AND (everybody OR x.user_id = p_user)) THEN
-		a.body := (hosts_text(p_task, (SELECT x.line FROM task x WHERE x.id = p_task))).body;
+		a.body := (SELECT s.body FROM task x, hosts_shown(x.id, x.line) s WHERE x.id = p_task);
 		RETURN a;
 	END IF;
 	IF h.id IS NULL THEN

@@ -120,13 +120,27 @@ async function draw() {
   $("menu").replaceChildren(...menu.map((c) => Object.assign(document.createElement("option"), { value: "/" + c.command, label: c.description })));
 }
 
+/* What is chosen goes along, with the text as its caption. */
+async function chosen() {
+  const file = $("file").files[0];
+  if (!file) return undefined;
+  const url = await new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(file);
+  });
+  return { name: file.name, type: file.type || "application/octet-stream", base64: url.slice(url.indexOf(",") + 1) };
+}
+
 $("form").onsubmit = async (event) => {
   event.preventDefault();
   const text = $("text").value;
-  if (!text.trim()) return;
-  $("text").value = "";
+  if (!text.trim() && !$("file").files.length) return;
   try {
-    await ask("message", { from: me(), chat: here(), text, topic: $("topic").value || undefined });
+    const document = await chosen();
+    $("text").value = $("file").value = "";
+    await ask("message", { from: me(), chat: here(), text, document, topic: $("topic").value || undefined });
   } catch (e) {
     notice(e.message);
   }
