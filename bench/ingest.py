@@ -12,10 +12,11 @@ import time
 import beside
 import machine
 from bed import FIRST_ID, HERE, PEOPLE
-from figures import Bar, Section, each, median_bar, number, spread, table
+from figures import Section, each, median_bar, number, spread, table
 from stack import SECRET
 
 CONNECTIONS, MANY = 32, 100
+WARM_S = 3
 PROGRAMS = ("telebot", "telemanager", "teleengine", "telesender")
 SAID = re.compile(r"^wrk: (\d+) ([\d.]+) ([\d.]+) ([\d.]+) (\d+) (\d+)$", re.M)
 RATE, P50, P99 = range(3)
@@ -126,23 +127,27 @@ def where_time_goes(stack, seconds):
 
 
 def rounds_of(stack, others, rounds, seconds):
-    """{contender: [what load gave in each round]}; all take turns, so that each round is one window."""
+    """{contender: [what load gave in each round]}, {TeleBot or peer: [MiB PSS right after it]}; all take turns, so that each round is one window."""
     contenders = {
-        BARE: lambda: load(stack, others.port, seconds),
-        TELEBOT: lambda: admitted(stack, seconds),
-        ALONE: lambda: alone(stack, seconds),
-        1: lambda: admitted(stack, seconds, 1),
-        MANY: lambda: admitted(stack, seconds, MANY),
-        **{p.key: lambda p=p: taken(stack, others, p, seconds) for p in beside.PEERS},
+        BARE: lambda s=seconds: load(stack, others.port, s),
+        TELEBOT: lambda s=seconds: admitted(stack, s),
+        ALONE: lambda s=seconds: alone(stack, s),
+        1: lambda s=seconds: admitted(stack, s, 1),
+        MANY: lambda s=seconds: admitted(stack, s, MANY),
+        **{p.key: lambda s=seconds, p=p: taken(stack, others, p, s) for p in beside.PEERS},
     }
     for name, run in contenders.items():
         if name not in (ALONE, 1, MANY):
-            run()  # to warm up
-    found = {name: [] for name in contenders}
+            run(max(WARM_S, seconds))
+    weigh = {TELEBOT: lambda: machine.pss(machine.tree(*(stack.pid(name) for name in PROGRAMS))) / 1024,
+             **{p.key: lambda p=p: others.memory(p) for p in beside.PEERS}}
+    found, memory = {name: [] for name in contenders}, {name: [] for name in weigh}
     for _ in range(rounds):
         for name, run in contenders.items():
             found[name].append(run())
-    return found
+            if name in weigh:
+                memory[name].append(weigh[name]())
+    return found, memory
 
 
 NAMES = {1: "TeleBot, 1 connection", MANY: f"TeleBot, {MANY} connections", **{p.key: p.name for p in beside.PEERS}}
@@ -166,9 +171,9 @@ def bars_of(found, memory):
     bars += [median_bar(f"ingest, {count} connection{'s' if count > 1 else ''}: p99 ÷ p50", each(column(found[count], P99), column(found[count], P50)), most=4)
              for count in (1, MANY)]
     bars.append(median_bar("ingest with an engine listening ÷ with none", each(rates[TELEBOT], rates[ALONE]), least=0.95, moonshot=1))
-    node = min(mib for key, mib in memory.items() if key not in (TELEBOT, "django"))
-    bars.append(Bar("memory (PSS) of the four programs under that load ÷ Django's", memory[TELEBOT] / memory["django"], most=0.08, moonshot=0.04, digits=3))
-    bars.append(Bar("memory (PSS) of the four programs under that load ÷ one Node's", memory[TELEBOT] / node, most=0.13, moonshot=0.04, digits=3))
+    node = [min(mib) for mib in zip(*(values for key, values in memory.items() if key not in (TELEBOT, "django")))]
+    bars += [median_bar(f"memory (PSS) of the four programs under that load ÷ {whose}", each(memory[TELEBOT], other), most=most, moonshot=0.04, digits=3)
+             for whose, other, most in (("Django's", memory["django"], 0.08), ("one Node's", node, 0.13))]
     return bars
 
 
@@ -177,8 +182,7 @@ def measure(bed):
     others = bed.others()
     stack = bed.stack()
     with beside.Beside(stack, beside.PEERS) as side:
-        found = rounds_of(stack, side, rounds, seconds)
-        memory = {TELEBOT: machine.pss(machine.tree(*(stack.pid(name) for name in PROGRAMS))) / 1024, **{p.key: side.memory(p) for p in beside.PEERS}}
+        found, memory = rounds_of(stack, side, rounds, seconds)
         parts, whole = where_time_goes(stack, seconds)
     cores = others.cores()
     settings = f"{rounds} rounds, {seconds} s each and in turn, {CONNECTIONS} connections with TLS, kept; {PEOPLE:,} people, each update a `/note` of another " \
@@ -188,8 +192,8 @@ def measure(bed):
         table(["", "median", "min", "max"], rows_of(found)),
         "Every update goes the whole way: secret, parsing, rights, deduplication, task, audit, commit, bell. Peers check the secret, parse and commit. Of all "
         f"of them answers and rows are counted against each other. Other programs used {cores:.2f} cores meanwhile.",
-        table(["under that load", "MiB PSS"], [["TeleOps, the four programs", number(memory[TELEBOT], 1)],
-                                               *([p.name, number(memory[p.key], 1)] for p in beside.PEERS)]),
+        table(["MiB PSS under that load", "median", "min", "max"], [["TeleOps, the four programs", *spread(memory[TELEBOT], 1)],
+                                                                    *([p.name, *spread(memory[p.key], 1)] for p in beside.PEERS)]),
         "Where an update's processor time goes, by part of the stack:",
         table(["", "µs an update", "share, %"], [[name, number(us, 1), number(100 * us / whole, 0)] for name, us in parts.items()]),
     ], bars_of(found, memory), {"updates a second": {NAMES.get(name, name): spread_of(runs) for name, runs in found.items() if name not in (ALONE, 1, MANY)},
