@@ -110,12 +110,13 @@ class Spent:
         self.then = self.now()
 
     def now(self):
-        used = {name: sum(machine.run_ns(machine.tree(self.stack.pid(name))).values()) for name in (*PROGRAMS, "nginx", "postgres")}
+        used = {name: machine.run_ns(machine.tree(self.stack.pid(name))) for name in (*PROGRAMS, "nginx", "postgres")}
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {**used, "wrk": int((children.ru_utime + children.ru_stime) * 1e9)}
+        return {**used, "wrk": {0: int((children.ru_utime + children.ru_stime) * 1e9)}}
 
     def since(self):
-        return {name: ns - self.then[name] for name, ns in self.now().items()}
+        """Of a process that has ended meanwhile nobody knows any more."""
+        return {name: sum(ns - self.then[name].get(which, 0) for which, ns in used.items()) for name, used in self.now().items()}
 
 
 def where_time_goes(stack, seconds):

@@ -253,7 +253,7 @@ struct run {
 static bool start_run(int sock, const void *message, size_t size, struct run *run)
 {
 	run->began = now_ms();
-	return runner_request(sock, message, size, -1, &run->output, &run->control) == TELE_OK;
+	return runner_request(sock, message, size, -1, NULL, &run->output, &run->control) == TELE_OK;
 }
 
 /* False: it could not be run. Its output was none. */

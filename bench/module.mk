@@ -4,7 +4,7 @@ bench_template_SOURCES = bench/template.c
 bench_template_LDADD = libteleops.a $(JSON_LIBS)
 bench_bare_fcgi_SOURCES = bench/bare.c
 bench_bare_fcgi_LDADD = $(FCGI_LIBS)
-bench_limits_SOURCES = bench/limits.c engine/runner.c engine/supervisor.c engine/policy.c engine/program.c
+bench_limits_SOURCES = bench/limits.c engine/runner.c engine/supervisor.c engine/policy.c engine/program.c engine/work_dir.c
 bench_limits_LDADD = libteleops.a $(PQ_LIBS) $(JSON_LIBS) -lm
 
 bench-programs: $(EXTRA_PROGRAMS)

@@ -108,6 +108,10 @@ def test_of_a_plan_what_touches_the_table_is_shown():
         "    Buffers: shared hit=4"])
 
 
+def test_its_programs_can_be_made():
+    subprocess.run(["make", "-s", "-C", os.environ["TELEOPS_BUILD_DIR"], "bench-programs"], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_it_lists_what_there_is_and_refuses_what_is_not():
     listed = bench("--list")
     assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == ["idle", "latency", "claim", "targets", "pages", "spent", "ingest", "drain", "pickup", "tasks", "startup", "growth", "profile"]
