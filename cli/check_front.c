@@ -5,7 +5,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,26 +55,11 @@ static size_t discard(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-/* The first certificate of a file; NULL: why says why not. */
-static X509 *read_certificate(const char *path, struct tele_buf *why)
-{
-	FILE *file = fopen(path, "re");
-	X509 *x = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-
-	if (!file)
-		tele_buf_printf(why, "%s: %s", path, strerror(errno));
-	else if (!x)
-		tele_buf_printf(why, "%s holds no certificate in PEM", path);
-	if (file)
-		fclose(file);
-	return x;
-}
-
 /* After a renewal nginx serves the former one until it is told. */
 static void compare_certificate(struct doctor *d, struct finding *f, CURL *easy)
 {
 	struct tele_buf why = {0};
-	X509 *ours = d->conf->certificate ? read_certificate(d->conf->certificate, &why) : NULL;
+	X509 *ours = d->conf->certificate ? tele_certificate_read(d->conf->certificate, &why) : NULL;
 	X509 *served = ours ? tele_certificate_served(easy) : NULL;
 
 	if (ours && served && X509_cmp(ours, served))
@@ -146,7 +130,7 @@ void check_certificate(struct doctor *d, struct finding *f)
 {
 	const char *path = d->conf->certificate;
 	struct tele_buf why = {0};
-	X509 *x = path ? read_certificate(path, &why) : NULL;
+	X509 *x = path ? tele_certificate_read(path, &why) : NULL;
 
 	if (x)
 		judge_dates(f, path, x);

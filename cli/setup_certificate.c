@@ -2,6 +2,8 @@
 #include "cli/setup.h"
 #include "cli/spawn.h"
 
+#include "lib/certificate.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <openssl/pem.h>
@@ -17,20 +19,6 @@
 
 /* A subject's name has no more (RFC 5280, ub-common-name). */
 enum { NAME_MOST = 64 };
-
-static X509 *read_certificate(const char *path, struct tele_buf *why)
-{
-	FILE *f = fopen(path, "re");
-	X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-
-	if (!f)
-		tele_buf_printf(why, "%s: %s; give the file of the certificate with its chain, in PEM", path, strerror(errno));
-	else if (!x)
-		tele_buf_printf(why, "%s holds no certificate in PEM; give the file with -----BEGIN CERTIFICATE-----", path);
-	if (f)
-		fclose(f);
-	return x;
-}
 
 /* nginx could not ask for it either. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -79,7 +67,7 @@ static bool judge_certificate(X509 *x, const char *path, const char *host, struc
 /* One that signed itself: Telegram believes it only when it is given it. */
 static bool judge_pair(struct setup *s, const char *certificate, const char *key_path, struct tele_buf *why)
 {
-	X509 *x = read_certificate(certificate, why);
+	X509 *x = tele_certificate_read(certificate, why);
 	EVP_PKEY *key = x ? read_key(key_path, why) : NULL;
 	bool good = key && X509_check_private_key(x, key) == 1;
 
@@ -158,7 +146,7 @@ static bool still_good(struct setup *s, const char *certificate, const char *key
 
 	if (!good)
 		s->tell_certificate = true;
-	x = good ? read_certificate(certificate, &ignored) : NULL;
+	x = good ? tele_certificate_read(certificate, &ignored) : NULL;
 	good = x && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) && days >= SETUP_SOON_DAYS;
 	X509_free(x);
 	tele_buf_release(&ignored);

@@ -1,6 +1,8 @@
 #include "lib/certificate.h"
 
+#include <errno.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,6 +26,20 @@ X509 *tele_certificate_served(CURL *easy)
 		if (!strncmp(line->data, "Cert:", 5))
 			return read_pem(line->data + 5);
 	return NULL;
+}
+
+X509 *tele_certificate_read(const char *path, struct tele_buf *why)
+{
+	FILE *f = fopen(path, "re");
+	X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+
+	if (!f)
+		tele_buf_printf(why, "%s: %s; give the file of the certificate with its chain, in PEM", path, strerror(errno));
+	else if (!x)
+		tele_buf_printf(why, "%s holds no certificate in PEM; give the file with -----BEGIN CERTIFICATE-----", path);
+	if (f)
+		fclose(f);
+	return x;
 }
 
 long long tele_certificate_end(const X509 *x)
