@@ -49,7 +49,7 @@ def towards_https(bed, seconds):
 
 
 def measure(bed):
-    seconds, updates = (5, 100) if bed.quick else (30, 5000)
+    seconds, updates = (1, 100) if bed.quick else (30, 5000)
     others = bed.others()
     stack = bed.stack(**NO_RATES)
     time.sleep(3)

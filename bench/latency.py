@@ -97,7 +97,7 @@ def row(name, values):
 
 
 def measure(bed):
-    count = 50 if bed.quick else 500
+    count = 20 if bed.quick else 500
     lines = {"rates off": Line(bed.stack(**NO_RATES)), "rates on": Line(bed.stack())}
     for n in range(20):
         for line in lines.values():
